@@ -1,0 +1,3 @@
+//! kogge
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! kogge-member

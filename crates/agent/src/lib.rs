@@ -1,1 +1,28 @@
-//! kogge-agent
+//! Makes a member cluster what the hub wants it to be, and tells the hub how it is.
+//!
+//! One library, run in the hub for members that it dials, and beside a member
+//! that dials the hub. Reading order: [`link`] (what hub and agent say to each
+//! other), `track` (what is known of one object), `decide` (the rules, pure),
+//! `run` (the loop), `effects` (what is done to the member).
+
+mod capacity;
+mod decide;
+mod effects;
+mod inventory;
+pub mod link;
+mod run;
+mod state;
+mod track;
+mod view;
+mod watches;
+
+pub use run::{Config, run};
+
+/// The field manager of everything kogge applies, wherever the agent runs.
+pub const FIELD_MANAGER: &str = "kogge";
+
+/// The label of every object that kogge owns on a member.
+pub const MANAGED_LABEL: &str = "kogge.dev/managed";
+
+/// The namespace of kogge's own objects, on the hub and on members.
+pub const SYSTEM_NAMESPACE: &str = "kogge-system";

@@ -52,6 +52,22 @@ impl Client {
         })
     }
 
+    /// The resource that serves a kind of a group, in the server's preferred version.
+    pub async fn resource_of_kind(&self, group: &str, kind: &str) -> Result<Resource, Error> {
+        let known = |kinds: &Kinds| {
+            let known = kinds.known.read().ok()?;
+            known.values().find(|it| it.group == group && it.kind == kind).cloned()
+        };
+        if let Some(found) = known(&self.kinds) {
+            return Ok(found);
+        }
+        let found = self.discover().await?;
+        found.into_iter().find(|it| it.group == group && it.kind == kind).ok_or_else(|| {
+            let fault = Fault::NoSuchKind { api_version: group.into(), kind: kind.into() };
+            Error::new("find", format!("the resource of {kind}"), fault)
+        })
+    }
+
     /// Every resource that can be listed, in all versions, in the server's order.
     pub async fn discover(&self) -> Result<Vec<Resource>, Error> {
         let mut found = Vec::new();

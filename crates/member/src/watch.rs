@@ -30,8 +30,8 @@ pub struct Scope {
 
 #[derive(Debug)]
 pub enum Seen {
-    /// Everything there is. What was known and is not here is gone.
-    Reset(Vec<Value>),
+    /// Everything there is at this resourceVersion. What was known and is not here is gone.
+    Reset { items: Vec<Value>, version: String },
     /// Added or changed.
     Applied(Value),
     /// As it last was.
@@ -76,7 +76,7 @@ async fn follow(client: &Client, resource: &Resource, scope: &Scope, send: &Send
         let broken = match list(client, resource, scope).await {
             Ok((items, mut version)) => {
                 wait = RETRY.0;
-                if send.send(Seen::Reset(items)).await.is_err() {
+                if send.send(Seen::Reset { items, version: version.clone() }).await.is_err() {
                     return;
                 }
                 loop {

@@ -1,0 +1,163 @@
+//! What is done to the member: apply one object, delete one object.
+
+use std::sync::Arc;
+
+use kogge_member::{Apply, Client, DeleteOptions, Error, Fault, ObjectKey, Resource};
+use serde_json::Value;
+
+use crate::{
+    FIELD_MANAGER, MANAGED_LABEL,
+    link::{Mode, Work},
+    track::{Live, Meta},
+};
+
+/// How an effect ended.
+#[derive(Debug)]
+pub(crate) enum Done {
+    Applied {
+        hash: String,
+        meta: Meta,
+    },
+    /// Somebody else's, and only used.
+    Used {
+        hash: String,
+    },
+    /// Somebody else's, and in the way.
+    Conflict {
+        hash: String,
+        message: String,
+    },
+    Failed {
+        hash: String,
+        message: String,
+        fault: Trouble,
+    },
+    Deleted,
+    /// Something in the namespace is not kogge's, so it stays.
+    Kept {
+        message: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// Its namespace or kind may be on the way.
+    NotThere,
+    /// The object itself is refused.
+    Refused,
+    Other,
+}
+
+pub(crate) async fn apply(client: &Client, work: &Arc<Work>, live: &Live) -> Done {
+    let hash = work.hash.clone();
+    match try_apply(client, work, live).await {
+        Ok(done) => done,
+        Err(error) => {
+            let fault = match &error.fault {
+                Fault::NotFound(_) | Fault::NoSuchKind { .. } => Trouble::NotThere,
+                Fault::Invalid(_) => Trouble::Refused,
+                _ => Trouble::Other,
+            };
+            Done::Failed { hash, message: error.chain(), fault }
+        }
+    }
+}
+
+async fn try_apply(client: &Client, work: &Arc<Work>, live: &Live) -> Result<Done, Error> {
+    let key = &work.key;
+    let hash = work.hash.clone();
+    let resource = client.resource(&work.api_version, &key.kind).await?;
+    let owned = matches!(live, Live::Present(meta) if meta.owned);
+    if !owned && work.mode != Mode::Overwrite {
+        // The watch sees only what carries the label, so somebody else's is looked for.
+        if let Some(other) = somebody_elses(client, &resource, key).await? {
+            return Ok(match work.mode {
+                Mode::Ensure => Done::Used { hash },
+                Mode::Abort | Mode::Overwrite => Done::Conflict { hash, message: other },
+            });
+        }
+    }
+    let mut object: Value =
+        serde_json::from_slice(&work.manifest).expect("the hub sends manifests as JSON objects");
+    object["metadata"]["labels"][MANAGED_LABEL] = "true".into();
+    let how = Apply { manager: FIELD_MANAGER, force: true, dry_run: false };
+    let applied = client.apply(&resource, &object, how).await?;
+    Ok(Done::Applied { hash, meta: Meta::of(&applied) })
+}
+
+/// Says whose the object is, if it is there and not kogge's.
+async fn somebody_elses(
+    client: &Client,
+    resource: &Resource,
+    key: &ObjectKey,
+) -> Result<Option<String>, Error> {
+    let found = match client.get_metadata(resource, &key.namespace, &key.name).await {
+        Ok(found) => found,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if Meta::of(&found).owned {
+        return Ok(None);
+    }
+    let manager = found
+        .pointer("/metadata/managedFields/0/manager")
+        .and_then(Value::as_str)
+        .unwrap_or("somebody else");
+    Ok(Some(format!(
+        "{key} exists already and belongs to {manager}; to take it over set \
+         spec.conflictResolution: Overwrite in the policy"
+    )))
+}
+
+pub(crate) async fn delete(client: &Client, key: &ObjectKey, meta: &Meta) -> Done {
+    match try_delete(client, key, meta).await {
+        Ok(done) => done,
+        Err(error) if error.is_not_found() => Done::Deleted,
+        Err(error) => {
+            Done::Failed { hash: String::new(), message: error.chain(), fault: Trouble::Other }
+        }
+    }
+}
+
+async fn try_delete(client: &Client, key: &ObjectKey, meta: &Meta) -> Result<Done, Error> {
+    let resource = client.resource_of_kind(&key.group, &key.kind).await?;
+    if key.group.is_empty() && key.kind == "Namespace" {
+        if let Some(stranger) = stranger_in(client, &key.name).await? {
+            let message = format!("namespace {} stays: it holds {stranger}", key.name);
+            return Ok(Done::Kept { message });
+        }
+    }
+    let options = DeleteOptions { uid: Some(meta.uid.clone()), ..DeleteOptions::default() };
+    client.delete(&resource, &key.namespace, &key.name, &options).await?;
+    Ok(Done::Deleted)
+}
+
+/// The first object in a namespace that neither kogge nor Kubernetes itself put there.
+///
+/// Looks at what a person would be sorry to lose; what has an owner goes with it.
+async fn stranger_in(client: &Client, namespace: &str) -> Result<Option<String>, Error> {
+    const LOOKED_AT: [(&str, &str); 9] = [
+        ("v1", "PersistentVolumeClaim"),
+        ("v1", "Secret"),
+        ("v1", "ConfigMap"),
+        ("v1", "Service"),
+        ("v1", "Pod"),
+        ("apps/v1", "Deployment"),
+        ("apps/v1", "StatefulSet"),
+        ("apps/v1", "DaemonSet"),
+        ("batch/v1", "Job"),
+    ];
+    for (api_version, kind) in LOOKED_AT {
+        let resource = client.resource(api_version, kind).await?;
+        for object in client.list(&resource, namespace, &format!("{MANAGED_LABEL}!=true")).await? {
+            let made_by_kubernetes = object.pointer("/metadata/ownerReferences").is_some()
+                || kogge_member::object::name(&object) == "kube-root-ca.crt"
+                || kogge_member::object::text(&object, "/type")
+                    == "kubernetes.io/service-account-token";
+            if !made_by_kubernetes {
+                return Ok(Some(ObjectKey::of(&object).to_string()));
+            }
+        }
+    }
+    Ok(None)
+}

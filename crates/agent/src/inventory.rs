@@ -1,0 +1,79 @@
+//! The one object that says which kinds kogge has put on a cluster.
+//!
+//! A new agent, or the agent of a hub that lost its disk, reads it to find
+//! everything that carries the label again. A kind is written down before its
+//! first object is applied, so nothing can be owned and not found.
+
+use std::collections::BTreeSet;
+
+use kogge_member::{Apply, Client, Error, Resource};
+use serde_json::json;
+use tokio::sync::Mutex;
+
+use crate::{FIELD_MANAGER, SYSTEM_NAMESPACE};
+
+const NAME: &str = "kogge-inventory";
+
+/// `apps/v1 Deployment`
+type Kind = (String, String);
+
+pub(crate) struct Inventory {
+    client: Client,
+    written: Mutex<BTreeSet<Kind>>,
+}
+
+impl Inventory {
+    pub fn new(client: Client) -> Self {
+        Self { client, written: Mutex::default() }
+    }
+
+    /// The kinds in use, as `(apiVersion, kind)`; none on a cluster that is new.
+    pub async fn read(&self) -> Result<BTreeSet<Kind>, Error> {
+        let found = match self.client.get(&config_maps(), SYSTEM_NAMESPACE, NAME).await {
+            Ok(object) => object,
+            Err(error) if error.is_not_found() => return Ok(BTreeSet::new()),
+            Err(error) => return Err(error),
+        };
+        let lines = found.pointer("/data/kinds").and_then(|it| it.as_str()).unwrap_or("");
+        let kinds: BTreeSet<Kind> = lines
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .map(|(api_version, kind)| (api_version.to_owned(), kind.to_owned()))
+            .collect();
+        self.written.lock().await.extend(kinds.iter().cloned());
+        Ok(kinds)
+    }
+
+    /// Returns when the kind is written down on the member.
+    pub async fn add(&self, resource: &Resource) -> Result<(), Error> {
+        let kind = (resource.api_version(), resource.kind.clone());
+        let mut written = self.written.lock().await;
+        if written.contains(&kind) {
+            return Ok(());
+        }
+        let mut all = written.clone();
+        all.insert(kind);
+        self.write(&all).await?;
+        *written = all;
+        Ok(())
+    }
+
+    async fn write(&self, kinds: &BTreeSet<Kind>) -> Result<(), Error> {
+        let how = Apply { manager: FIELD_MANAGER, force: true, dry_run: false };
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": SYSTEM_NAMESPACE}});
+        let namespaces = Resource::new("", "v1", "Namespace", "namespaces", false);
+        self.client.apply(&namespaces, &namespace, how).await?;
+        let lines: Vec<String> =
+            kinds.iter().map(|(api_version, kind)| format!("{api_version} {kind}")).collect();
+        let object = json!({"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": NAME, "namespace": SYSTEM_NAMESPACE},
+            "data": {"kinds": lines.join("\n")}});
+        self.client.apply(&config_maps(), &object, how).await?;
+        Ok(())
+    }
+}
+
+fn config_maps() -> Resource {
+    Resource::new("", "v1", "ConfigMap", "configmaps", true)
+}

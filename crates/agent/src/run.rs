@@ -1,0 +1,150 @@
+//! The loop: hears what is wanted and what is, and keeps the two the same.
+//!
+//! One task owns all state. Effects run beside it, at most one per object and
+//! [`IN_FLIGHT`] in all, and come back as messages; nothing here waits for one.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use kogge_member::{Client, watch::Seen};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::Instant,
+};
+
+use crate::{
+    capacity::Capacity,
+    effects,
+    inventory::Inventory,
+    link::{Desired, HubLink},
+    state::{State, Step},
+    view::View,
+    watches::{GroupKind, Heard, Watches},
+};
+
+/// Requests to one member at a time. More than a small API server answers at
+/// once only moves the queue there.
+const IN_FLIGHT: usize = 24;
+
+/// Wait before the hub is asked for its stream again.
+const RECONNECT: Duration = Duration::from_millis(500);
+
+pub struct Config {
+    pub cluster: String,
+    pub client: Client,
+    pub link: Arc<dyn HubLink>,
+    pub now: fn() -> Timestamp,
+}
+
+/// Runs until `stop` says so or its sender is gone. Leaves the member as it is.
+pub async fn run(config: Config, mut stop: watch::Receiver<()>) {
+    let stopped = async {
+        // An error means that the sender is gone, which is a stop as well.
+        let _ = stop.changed().await;
+    };
+    let view = View::default();
+    let capacity = Capacity::new(&config, view);
+    tokio::select! {
+        () = stopped => {}
+        () = follow(&config) => {}
+        () = capacity.run() => {}
+        () = kogge_scale(&config) => {}
+    }
+    tracing::info!(cluster = config.cluster, "agent stopped");
+}
+
+/// The autoscaler's loop, once it has one.
+async fn kogge_scale(_config: &Config) {
+    std::future::pending::<()>().await;
+}
+
+async fn follow(config: &Config) {
+    let inventory = Arc::new(Inventory::new(config.client.clone()));
+    let (mut watches, mut heard) = Watches::new(config.client.clone(), inventory.clone());
+    for (api_version, kind) in read_inventory(config, &inventory).await {
+        watches.ensure(&api_version, &kind);
+    }
+    let mut state = State::new(config.link.clone(), config.now, watches);
+    let mut running = JoinSet::new();
+    let (send, mut wanted) = mpsc::channel(256);
+    let stream = tokio::spawn(listen(config.link.clone(), send));
+    loop {
+        start_effects(&mut state, &mut running, &config.client);
+        tokio::select! {
+            Some(desired) = wanted.recv() => state.want(desired),
+            Some((kind, heard)) = heard.recv() => on_heard(&mut state, &kind, heard),
+            Some(Ok((key, done))) = running.join_next() => state.finish(&key, done),
+            () = tokio::time::sleep_until(state.next_retry()) => state.retry(Instant::now()),
+            else => break,
+        }
+    }
+    stream.abort();
+}
+
+/// Keeps the stream of desired state open.
+async fn listen(link: Arc<dyn HubLink>, send: mpsc::Sender<Desired>) {
+    loop {
+        let mut stream = link.desired();
+        while let Some(desired) = stream.next().await {
+            if send.send(desired).await.is_err() {
+                return;
+            }
+        }
+        tokio::time::sleep(RECONNECT).await;
+    }
+}
+
+/// Tries until the member answers: without its inventory nothing may be decided.
+async fn read_inventory(config: &Config, inventory: &Inventory) -> Vec<(String, String)> {
+    let mut wait = Duration::from_millis(200);
+    loop {
+        match inventory.read().await {
+            Ok(kinds) => return kinds.into_iter().collect(),
+            Err(error) => {
+                tracing::debug!(
+                    cluster = config.cluster,
+                    error = error.chain(),
+                    "no inventory yet"
+                );
+            }
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(Duration::from_secs(5));
+    }
+}
+
+fn on_heard(state: &mut State, kind: &GroupKind, heard: Heard) {
+    match heard {
+        Heard::Seen(Seen::Reset { items, version }) => {
+            state.reset(kind, &items, version.parse().unwrap_or(0));
+        }
+        Heard::Seen(Seen::Applied(object)) => state.applied(&object),
+        Heard::Seen(Seen::Deleted(object)) => state.deleted(&object),
+        Heard::Seen(Seen::Broken(error)) => {
+            tracing::debug!(kind = kind.1, error = error.chain(), "watch broken");
+        }
+        Heard::NoWatch(message) => state.no_watch(kind, &message),
+    }
+}
+
+type Running = JoinSet<(kogge_member::ObjectKey, effects::Done)>;
+
+fn start_effects(state: &mut State, running: &mut Running, client: &Client) {
+    while running.len() < IN_FLIGHT {
+        let Some(step) = state.next_step(Instant::now()) else { break };
+        let client = client.clone();
+        running.spawn(async move {
+            match step {
+                Step::Apply { work, live } => {
+                    (work.key.clone(), effects::apply(&client, &work, &live).await)
+                }
+                Step::Delete { key, meta } => {
+                    let done = effects::delete(&client, &key, &meta).await;
+                    (key, done)
+                }
+            }
+        });
+    }
+}

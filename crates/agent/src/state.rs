@@ -1,0 +1,402 @@
+//! Everything the agent knows, and what to do next. No IO: news in, steps out.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use kogge_member::{ObjectKey, object};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::{
+    decide::{Verdict, Why, decide},
+    effects::{Done, Trouble},
+    link::{Desired, Drift, HubLink, Mode, Outcome, Report, Work},
+    track::{Applied, Live, Meta, Tracked, version},
+    watches::{GroupKind, Watches},
+};
+
+/// Deletions that nobody asked for are gathered this long, so that the guard
+/// against deleting too much sees them together.
+const GATHER: Duration = Duration::from_secs(1);
+
+/// Longest sleep with nothing to retry.
+const IDLE: Duration = Duration::from_mins(1);
+
+pub(crate) enum Step {
+    Apply { work: Arc<Work>, live: Live },
+    Delete { key: ObjectKey, meta: Meta },
+}
+
+pub(crate) struct State {
+    link: Arc<dyn HubLink>,
+    now: fn() -> Timestamp,
+    watches: Watches,
+    objects: BTreeMap<ObjectKey, Tracked>,
+    /// Kinds whose first list is in: what is not known of them is not there.
+    listed: BTreeSet<GroupKind>,
+    /// Objects to look at, most urgent first.
+    queue: BTreeSet<(u8, u8, ObjectKey)>,
+    retries: BTreeSet<(Instant, ObjectKey)>,
+    /// The keys of a pass that is not complete yet.
+    pass: Option<BTreeSet<ObjectKey>>,
+    complete: bool,
+    deletions_approved: bool,
+    held: usize,
+}
+
+impl State {
+    pub fn new(link: Arc<dyn HubLink>, now: fn() -> Timestamp, watches: Watches) -> Self {
+        Self {
+            link,
+            now,
+            watches,
+            objects: BTreeMap::new(),
+            listed: BTreeSet::new(),
+            queue: BTreeSet::new(),
+            retries: BTreeSet::new(),
+            pass: None,
+            complete: false,
+            deletions_approved: false,
+            held: 0,
+        }
+    }
+
+    // What the hub says.
+
+    pub fn want(&mut self, desired: Desired) {
+        match desired {
+            Desired::Begin { .. } => self.pass = Some(BTreeSet::new()),
+            Desired::Put(work) => self.put(work),
+            Desired::Remove { key, asked } => self.remove(&key, asked),
+            Desired::Complete => self.complete_pass(),
+            Desired::Autoscalers(_) => {}
+            Desired::DeletionsApproved => {
+                self.deletions_approved = true;
+                self.look_at_all();
+            }
+        }
+    }
+
+    fn put(&mut self, work: Arc<Work>) {
+        self.watches.ensure(&work.api_version, &work.key.kind);
+        if let Some(pass) = &mut self.pass {
+            pass.insert(work.key.clone());
+        }
+        let key = work.key.clone();
+        let listed = self.is_listed(&key);
+        let tracked = self.objects.entry(key.clone()).or_default();
+        if listed && tracked.live == Live::Unknown {
+            tracked.live = Live::Absent;
+        }
+        if tracked.desired.as_ref().is_none_or(|it| it.hash != work.hash) {
+            tracked.succeeded();
+        }
+        tracked.removal_asked = false;
+        tracked.desired = Some(work);
+        self.look_at(&key);
+    }
+
+    fn remove(&mut self, key: &ObjectKey, asked: bool) {
+        if let Some(pass) = &mut self.pass {
+            pass.remove(key);
+        }
+        let Some(tracked) = self.objects.get_mut(key) else { return };
+        tracked.desired = None;
+        tracked.applied = None;
+        tracked.removal_asked = asked;
+        tracked.succeeded();
+        if !asked {
+            self.retry_in(key, GATHER);
+        }
+        self.look_at(key);
+    }
+
+    /// The set is whole: what it lacks is wanted no more.
+    fn complete_pass(&mut self) {
+        if let Some(pass) = self.pass.take() {
+            let lacking: Vec<ObjectKey> = self
+                .objects
+                .iter()
+                .filter(|(key, it)| it.desired.is_some() && !pass.contains(*key))
+                .map(|(key, _)| key.clone())
+                .collect();
+            for key in lacking {
+                self.remove(&key, false);
+            }
+        }
+        self.complete = true;
+        self.look_at_all();
+    }
+
+    // What the member says.
+
+    pub fn reset(&mut self, kind: &GroupKind, items: &[Value], listed_at: u64) {
+        self.listed.insert(kind.clone());
+        let mut there = BTreeSet::new();
+        for item in items {
+            there.insert(ObjectKey::of(item));
+            self.applied(item);
+        }
+        let gone: Vec<ObjectKey> = self
+            .objects
+            .keys()
+            .filter(|key| key.group == kind.0 && key.kind == kind.1 && !there.contains(*key))
+            .cloned()
+            .collect();
+        for key in gone {
+            if let Some(tracked) = self.objects.get_mut(&key) {
+                tracked.see(Live::Absent, listed_at);
+            }
+            self.look_at(&key);
+        }
+    }
+
+    pub fn applied(&mut self, object: &Value) {
+        let key = ObjectKey::of(object);
+        let meta = Meta::of(object);
+        let tracked = self.objects.entry(key.clone()).or_default();
+        let version = meta.version;
+        tracked.see(Live::Present(meta), version);
+        if tracked.desired.is_some() {
+            report_status(&*self.link, &key, tracked, object);
+            if let Some(what) = drift(tracked, object) {
+                let at = (self.now)();
+                self.link.report(Report::Drift(Drift { key: key.clone(), at, what }));
+            }
+        }
+        self.look_at(&key);
+    }
+
+    pub fn deleted(&mut self, last: &Value) {
+        let key = ObjectKey::of(last);
+        let Some(tracked) = self.objects.get_mut(&key) else { return };
+        tracked.see(Live::Absent, version(last));
+        if tracked.live != Live::Absent {
+            return;
+        }
+        tracked.reported_status = 0;
+        if tracked.desired.is_some() && tracked.applied.is_some() && !tracked.in_flight {
+            let what = format!("deleted at {:.0}", (self.now)());
+            let at = (self.now)();
+            self.link.report(Report::Drift(Drift { key: key.clone(), at, what }));
+        }
+        if tracked.desired.is_none() {
+            self.link.report(Report::Removed { key: key.clone() });
+        }
+        self.look_at(&key);
+    }
+
+    /// The kind cannot be watched, so nothing of it can be applied: say so once.
+    pub fn no_watch(&mut self, kind: &GroupKind, message: &str) {
+        for (key, tracked) in &mut self.objects {
+            let Some(work) = &tracked.desired else { continue };
+            if key.group == kind.0 && key.kind == kind.1 && tracked.failures == 0 {
+                tracked.failures = 1;
+                let outcome = Outcome::Failed(message.to_owned());
+                let (key, hash) = (key.clone(), work.hash.clone());
+                self.link.report(Report::Applied { key, hash, generation: 0, outcome });
+            }
+        }
+    }
+
+    // What became of a step.
+
+    pub fn finish(&mut self, key: &ObjectKey, done: Done) {
+        let Some(tracked) = self.objects.get_mut(key) else { return };
+        tracked.in_flight = false;
+        let mut generation = 0;
+        let told = match done {
+            Done::Applied { hash, meta } => {
+                let changed = tracked.applied.as_ref().is_none_or(|it| it.hash != hash);
+                tracked.applied = Some(Applied { hash: hash.clone(), fields: meta.fields.clone() });
+                let (version, now_at) = (meta.version, meta.generation);
+                generation = now_at;
+                tracked.see(Live::Present(meta), version);
+                let told = changed || 0 < tracked.failures;
+                tracked.succeeded();
+                told.then_some((hash, Outcome::Applied))
+            }
+            Done::Used { hash } => {
+                tracked.applied = Some(Applied { hash: hash.clone(), fields: None });
+                tracked.succeeded();
+                Some((hash, Outcome::Applied))
+            }
+            Done::Conflict { hash, message } => {
+                tracked.failed(Instant::now());
+                Some((hash, Outcome::Conflict(message)))
+            }
+            Done::Failed { hash, message, fault } => {
+                tracked.failed(Instant::now());
+                // What is not there yet mostly is a moment later; only the second time is news.
+                let news = fault != Trouble::NotThere || 3 < tracked.failures;
+                news.then_some((hash, Outcome::Failed(message)))
+            }
+            Done::Deleted => {
+                tracked.succeeded();
+                None
+            }
+            Done::Kept { message } => {
+                tracked.failures = 10;
+                tracked.failed(Instant::now());
+                Some((String::new(), Outcome::Conflict(message)))
+            }
+        };
+        if let Some((hash, outcome)) = told {
+            self.link.report(Report::Applied { key: key.clone(), hash, generation, outcome });
+        }
+        if let Some(at) = self.objects.get(key).and_then(|it| it.retry_at) {
+            self.retries.insert((at, key.clone()));
+        }
+        self.look_at(key);
+    }
+
+    // What to do next.
+
+    /// The most urgent step, marked as under way; none if all is as it should be.
+    pub fn next_step(&mut self, now: Instant) -> Option<Step> {
+        while let Some((_, _, key)) = self.queue.pop_first() {
+            let Some(tracked) = self.objects.get(&key) else { continue };
+            match decide(tracked, self.complete, now) {
+                Verdict::Settled | Verdict::Wait => {
+                    if tracked.is_done() {
+                        self.objects.remove(&key);
+                    }
+                }
+                Verdict::Apply(_) if self.namespace_comes_first(&key) => {
+                    self.retry_in(&key, Duration::from_millis(10));
+                }
+                Verdict::Apply(_) => return self.start_apply(&key),
+                Verdict::Delete if tracked.removal_asked || !self.holds_deletions() => {
+                    return self.start_delete(&key);
+                }
+                Verdict::Delete => {}
+            }
+        }
+        None
+    }
+
+    fn start_apply(&mut self, key: &ObjectKey) -> Option<Step> {
+        let tracked = self.objects.get_mut(key)?;
+        tracked.in_flight = true;
+        Some(Step::Apply { work: tracked.desired.clone()?, live: tracked.live.clone() })
+    }
+
+    fn start_delete(&mut self, key: &ObjectKey) -> Option<Step> {
+        let tracked = self.objects.get_mut(key)?;
+        let Live::Present(meta) = tracked.live.clone() else { return None };
+        tracked.in_flight = true;
+        Some(Step::Delete { key: key.clone(), meta })
+    }
+
+    /// Its namespace is wanted here too and is not made yet.
+    fn namespace_comes_first(&self, key: &ObjectKey) -> bool {
+        let namespace = ObjectKey::new("", "Namespace", "", &key.namespace);
+        !key.namespace.is_empty()
+            && self
+                .objects
+                .get(&namespace)
+                .is_some_and(|it| it.desired.is_some() && it.applied.is_none() && it.failures == 0)
+    }
+
+    /// Whether deletions that nobody asked for wait for a person's word.
+    fn holds_deletions(&mut self) -> bool {
+        if self.deletions_approved {
+            return false;
+        }
+        let owned = |it: &Tracked| matches!(&it.live, Live::Present(meta) if meta.owned);
+        let all = self.objects.values().filter(|it| owned(it)).count();
+        let unasked = self
+            .objects
+            .values()
+            .filter(|it| owned(it) && it.desired.is_none() && !it.removal_asked)
+            .count();
+        let holds = kogge_sync::prune::too_many(unasked, all);
+        if holds && self.held != unasked {
+            self.held = unasked;
+            self.link.report(Report::DeletionsHeld { count: unasked, of: all });
+        }
+        holds
+    }
+
+    /// When to call [`State::retry`].
+    pub fn next_retry(&self) -> Instant {
+        self.retries.first().map_or_else(|| Instant::now() + IDLE, |(at, _)| *at)
+    }
+
+    pub fn retry(&mut self, now: Instant) {
+        while let Some((at, key)) = self.retries.first().cloned() {
+            if now < at {
+                break;
+            }
+            self.retries.pop_first();
+            self.look_at(&key);
+        }
+    }
+
+    fn retry_in(&mut self, key: &ObjectKey, wait: Duration) {
+        let at = Instant::now() + wait;
+        if let Some(tracked) = self.objects.get_mut(key) {
+            tracked.retry_at = Some(at);
+        }
+        self.retries.insert((at, key.clone()));
+    }
+
+    fn is_listed(&self, key: &ObjectKey) -> bool {
+        self.listed.contains(&(key.group.clone(), key.kind.clone()))
+    }
+
+    fn look_at_all(&mut self) {
+        let all: Vec<ObjectKey> = self.objects.keys().cloned().collect();
+        for key in all {
+            self.look_at(&key);
+        }
+    }
+
+    /// Queues an object by urgency: what users wait for, then repairs, then what only verifies.
+    fn look_at(&mut self, key: &ObjectKey) {
+        let Some(tracked) = self.objects.get(key) else { return };
+        let stage = kogge_sync::order::stage(&key.group, &key.kind);
+        let (urgency, stage) = match decide(tracked, self.complete, Instant::now()) {
+            Verdict::Apply(Why::Missing | Why::Gone) => (0, stage),
+            Verdict::Apply(Why::Changed | Why::Drifted) => (1, stage),
+            // What was made last goes first.
+            Verdict::Delete => (2, u8::MAX - stage),
+            Verdict::Apply(Why::Unverified) => (3, stage),
+            Verdict::Settled if tracked.is_done() => (4, 0),
+            Verdict::Settled | Verdict::Wait => return,
+        };
+        self.queue.insert((urgency, stage, key.clone()));
+    }
+}
+
+/// Tells the hub of a status it has not heard.
+fn report_status(link: &dyn HubLink, key: &ObjectKey, tracked: &mut Tracked, object: &Value) {
+    let Some(status) = object.get("status") else { return };
+    let generation = object::number(object, "/metadata/generation").unwrap_or(0);
+    let mut hasher = DefaultHasher::new();
+    (status.to_string(), generation).hash(&mut hasher);
+    let hash = hasher.finish();
+    if tracked.reported_status != hash {
+        tracked.reported_status = hash;
+        link.report(Report::Status { key: key.clone(), generation, status: status.clone() });
+    }
+}
+
+/// Says what somebody took from kogge, if that is what this change is.
+fn drift(tracked: &Tracked, object: &Value) -> Option<String> {
+    let work = tracked.desired.as_ref()?;
+    let applied = tracked.applied.as_ref()?;
+    let Live::Present(meta) = &tracked.live else { return None };
+    let is_ours = work.mode != Mode::Ensure || applied.fields.is_some();
+    let taken = !tracked.in_flight && !meta.deleting && applied.fields != meta.fields;
+    if !is_ours || !taken {
+        return None;
+    }
+    let before: Value = serde_json::from_str(applied.fields.as_deref()?).ok()?;
+    Some(kogge_sync::drift::describe(&before, object, crate::FIELD_MANAGER))
+}

@@ -1,0 +1,116 @@
+//! What is known of one object: what the hub wants, what the member has, what was done.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::{FIELD_MANAGER, MANAGED_LABEL, link::Work};
+
+/// First and longest wait after a failure.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+
+#[derive(Debug, Default)]
+pub(crate) struct Tracked {
+    pub desired: Option<Arc<Work>>,
+    pub live: Live,
+    pub applied: Option<Applied>,
+    /// An effect on this object is under way.
+    pub in_flight: bool,
+    pub failures: u32,
+    pub retry_at: Option<Instant>,
+    /// The template was deleted, so this may go without a further word.
+    pub removal_asked: bool,
+    /// Hash of the status last reported.
+    pub reported_status: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum Live {
+    /// Its kind is not watched yet, or the first list is not in.
+    #[default]
+    Unknown,
+    Absent,
+    Present(Meta),
+}
+
+/// The part of a live object that decisions need.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Meta {
+    pub uid: String,
+    /// The resourceVersion, to tell old news from new; 0 where it is no number.
+    pub version: u64,
+    pub generation: i64,
+    pub owned: bool,
+    pub deleting: bool,
+    /// The fields that kogge owns on it, as `FieldsV1`; none if it owns nothing.
+    pub fields: Option<Arc<str>>,
+}
+
+/// What the last successful apply left behind.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Applied {
+    pub hash: String,
+    /// The fields that kogge owned right after; fewer later means that somebody
+    /// took some. None: it was there already, and is only used.
+    pub fields: Option<Arc<str>>,
+}
+
+impl Meta {
+    pub fn of(object: &Value) -> Self {
+        let fields = owned_fields(object);
+        Self {
+            uid: kogge_member::object::uid(object).to_owned(),
+            version: version(object),
+            generation: kogge_member::object::number(object, "/metadata/generation").unwrap_or(0),
+            owned: fields.is_some()
+                || kogge_member::object::label(object, MANAGED_LABEL) == Some("true"),
+            deleting: kogge_member::object::is_deleting(object),
+            fields,
+        }
+    }
+}
+
+pub(crate) fn version(object: &Value) -> u64 {
+    kogge_member::object::resource_version(object).parse().unwrap_or(0)
+}
+
+/// The `fieldsV1` of what kogge applied, as text.
+pub(crate) fn owned_fields(object: &Value) -> Option<Arc<str>> {
+    let managers = object.pointer("/metadata/managedFields")?.as_array()?;
+    let ours = managers.iter().find(|it| {
+        it["manager"] == FIELD_MANAGER
+            && it["operation"] == "Apply"
+            && it.get("subresource").is_none_or(|it| it == "")
+    })?;
+    Some(ours.get("fieldsV1")?.to_string().into())
+}
+
+impl Tracked {
+    pub fn failed(&mut self, now: Instant) {
+        let wait = RETRY.0.saturating_mul(1 << self.failures.min(10)).min(RETRY.1);
+        self.failures = self.failures.saturating_add(1);
+        self.retry_at = Some(now + wait);
+    }
+
+    pub fn succeeded(&mut self) {
+        self.failures = 0;
+        self.retry_at = None;
+    }
+
+    /// Takes news from a watch, unless an answer that came sooner is newer.
+    pub fn see(&mut self, live: Live, version: u64) {
+        let known = match &self.live {
+            Live::Present(meta) => meta.version,
+            Live::Unknown | Live::Absent => 0,
+        };
+        if known <= version || version == 0 {
+            self.live = live;
+        }
+    }
+
+    /// Nothing is wanted and nothing is there.
+    pub fn is_done(&self) -> bool {
+        self.desired.is_none() && !self.in_flight && self.live == Live::Absent
+    }
+}

@@ -1,0 +1,95 @@
+//! What a store holds and says: entries, operations, events, and why it refuses.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// A point in the store's history. 0 is before the first write.
+pub type Revision = u64;
+
+/// A path such as `/apps/deployments/shop/web`. Ranges and watches are by prefix.
+pub type Key = Arc<str>;
+
+/// A key with its value as of some revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub key: Key,
+    pub value: Bytes,
+    /// Revision at which this key was created (again).
+    pub created: Revision,
+    /// Revision of the last write to this key.
+    pub modified: Revision,
+}
+
+/// What must hold of a key for a transaction to go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    Anything,
+    Absent,
+    /// The key exists and was last modified at this revision.
+    At(Revision),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    Put(Bytes),
+    Delete,
+    /// Compare only.
+    Nothing,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Op {
+    pub key: Key,
+    pub expect: Expect,
+    pub change: Change,
+}
+
+/// One durable change of one or more keys, all or nothing, at one revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub revision: Revision,
+    pub key: Key,
+    /// `None`: the key was deleted.
+    pub value: Option<Bytes>,
+    pub previous: Option<Entry>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct RangeQuery {
+    pub prefix: String,
+    /// Only keys after this one.
+    pub after: Option<Key>,
+    /// 0: no limit.
+    pub limit: usize,
+    /// `None`: the newest revision.
+    pub at: Option<Revision>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// In key order.
+    pub entries: Vec<Entry>,
+    /// The revision this page shows.
+    pub revision: Revision,
+    /// How many more keys follow the last entry.
+    pub remaining: usize,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TxnError {
+    /// An expectation did not hold; nothing was changed.
+    #[error("key {key} is not as expected")]
+    Conflict { key: Key, found: Option<Entry> },
+    /// The store can no longer write (disk full, closed). Nothing was acknowledged.
+    #[error("the store cannot write: {0}")]
+    Unavailable(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HistoryError {
+    #[error("revision {wanted} is compacted; the oldest kept is {oldest}")]
+    Compacted { wanted: Revision, oldest: Revision },
+    #[error("revision {wanted} is in the future; the newest is {newest}")]
+    Future { wanted: Revision, newest: Revision },
+}

@@ -42,10 +42,12 @@ pub fn format_duration(it: Duration) -> String {
     }
     let mut said = String::new();
     if 0 < hours {
-        said += &format!("{hours}h");
+        said += &hours.to_string();
+        said.push('h');
     }
     if 0 < hours || 0 < minutes {
-        said += &format!("{minutes}m");
+        said += &minutes.to_string();
+        said.push('m');
     }
     said += &seconds.to_string();
     if 0 < millis {

@@ -18,7 +18,7 @@ pub struct Row {
     pub has_status: bool,
     /// Only the hub writes it; to users it is a view.
     pub read_only: bool,
-    /// OpenAPI v3 structural schema of the whole object, with descriptions.
+    /// `OpenAPI` v3 structural schema of the whole object, with descriptions.
     pub schema: Value,
     /// Columns after NAME (and NAMESPACE).
     pub columns: Vec<Column>,
@@ -35,7 +35,7 @@ impl Row {
 pub struct Column {
     pub name: &'static str,
     pub kind: ColumnType,
-    /// Kubernetes' simple JSONPath, from the object's root: `.status.x`.
+    /// Kubernetes' simple `JSONPath`, from the object's root: `.status.x`.
     pub path: &'static str,
     /// 0 always shown, 1 with `-o wide`.
     pub priority: i32,

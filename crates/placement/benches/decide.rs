@@ -17,7 +17,7 @@ fn clusters() -> Vec<Cluster> {
         name: format!("cluster-{i:03}"),
         labels: [("tier".to_owned(), ["gold", "silver"][i as usize % 2].to_owned())].into(),
         region: ["eu", "us", "ap"][i as usize % 3].to_owned(),
-        apis: Some([("apps/v1".to_owned(), "Deployment".to_owned())].into()),
+        apis: Some([("apps/v1".to_owned(), ["Deployment".to_owned()].into())].into()),
         ready: true,
         ..Cluster::default()
     };

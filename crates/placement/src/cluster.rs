@@ -10,8 +10,8 @@ pub struct Cluster {
     pub region: String,
     pub zones: Vec<String>,
     pub taints: Vec<Taint>,
-    /// `(apiVersion, kind)` that it serves; `None` while that is not known.
-    pub apis: Option<BTreeSet<(String, String)>>,
+    /// Kinds that it serves, by apiVersion; `None` while that is not known.
+    pub apis: Option<BTreeMap<String, BTreeSet<String>>>,
     /// Takes nothing new while false.
     pub ready: bool,
     /// Being unjoined: everything leaves.
@@ -40,6 +40,6 @@ impl Cluster {
 
     pub(crate) fn serves(&self, api_version: &str, kind: &str) -> bool {
         let Some(apis) = &self.apis else { return true };
-        apis.contains(&(api_version.to_owned(), kind.to_owned()))
+        apis.get(api_version).is_some_and(|kinds| kinds.contains(kind))
     }
 }

@@ -130,19 +130,16 @@ fn candidates<'a>(
     for cluster in request.clusters {
         let has = request.previous.get(&cluster.name).map(|it| u64::from(*it));
         let tolerations = &request.placement.cluster_tolerations;
-        match filter(request.template, affinity, tolerations, cluster, has.is_some()) {
-            Some(why) => {
-                left_out.insert(cluster.name.clone(), why);
-            }
-            None => {
-                // What is not known is no reason to prefer a cluster: it counts as just enough.
-                let room = match (request.room)(cluster) {
-                    u32::MAX => most,
-                    room => room,
-                };
-                candidates.push(Candidate { name: &cluster.name, room: u64::from(room), has });
-            }
+        if let Some(why) = filter(request.template, affinity, tolerations, cluster, has.is_some()) {
+            left_out.insert(cluster.name.clone(), why);
+            continue;
         }
+        // What is not known is no reason to prefer a cluster: it counts as just enough.
+        let room = match (request.room)(cluster) {
+            u32::MAX => most,
+            room => room,
+        };
+        candidates.push(Candidate { name: &cluster.name, room: u64::from(room), has });
     }
     (candidates, left_out)
 }
@@ -158,20 +155,14 @@ fn divide(
         return Ok(alike(request, strategy, chosen));
     };
     let tie = Tie::of(request.template.uid);
-    let assigned = match strategy {
-        Strategy::Static(weights) => {
-            let weights = weigh(weights, request.clusters, chosen);
-            by_weight(u64::from(wanted), &weights, tie)
-        }
-        _ => {
-            let aggregated = strategy == Strategy::Aggregated;
-            by_room(u64::from(wanted), chosen, aggregated, request.mode, tie).map_err(|it| {
-                format!(
-                    "{} more replicas do not fit: the clusters have room for {}",
-                    it.wanted, it.room
-                )
-            })?
-        }
+    let assigned = if let Strategy::Static(weights) = strategy {
+        by_weight(u64::from(wanted), &weigh(weights, request.clusters, chosen), tie)
+    } else {
+        let aggregated = strategy == Strategy::Aggregated;
+        by_room(u64::from(wanted), chosen, aggregated, request.mode, tie).map_err(|it| {
+            let (more, room) = (it.wanted, it.room);
+            format!("{more} more replicas do not fit: the clusters have room for {room}")
+        })?
     };
     for it in chosen.iter().filter(|it| !assigned.contains_key(it.name)) {
         let why = match strategy {

@@ -56,7 +56,7 @@ pub(crate) fn by_room(
             .collect()
     };
     let (target, parties, base) = match mode {
-        Mode::Fresh => (replicas, votes_by(|it| it.holds()), Assignment::new()),
+        Mode::Fresh => (replicas, votes_by(holds), Assignment::new()),
         Mode::Steady if assigned == replicas => return Ok(kept),
         Mode::Steady if replicas < assigned => {
             (replicas, votes_by(|it| it.has.unwrap_or(0)), Assignment::new())
@@ -77,7 +77,7 @@ pub(crate) fn by_room(
 }
 
 /// The shortest list that has room: those that have replicas first, then the largest.
-fn fewest<'a>(target: u64, mut parties: Vec<(Party<'a>, bool)>) -> Vec<(Party<'a>, bool)> {
+fn fewest(target: u64, mut parties: Vec<(Party<'_>, bool)>) -> Vec<(Party<'_>, bool)> {
     parties.sort_by_key(|(party, has)| (!has, std::cmp::Reverse(party.votes)));
     let mut sum = 0;
     let enough = parties.iter().position(|it| {
@@ -92,4 +92,8 @@ fn seats(replicas: u64, parties: &[Party<'_>], tie: Tie) -> Assignment {
     let given = webster(replicas, parties, tie);
     let named = parties.iter().zip(given).filter(|it| 0 < it.1);
     named.map(|(party, n)| (party.name.to_owned(), n)).collect()
+}
+
+fn holds(candidate: &Candidate<'_>) -> u64 {
+    candidate.holds()
 }

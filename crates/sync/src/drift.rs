@@ -81,6 +81,9 @@ fn taken(path: &[&str], others: &[Entry<'_>], since: Option<Timestamp>) -> Taken
     }
 }
 
+/// Removed or changed, by whom, when.
+type Deed<'a> = (bool, Option<&'a str>, Option<Timestamp>);
+
 /// Most paths that a sentence names.
 const NAMED: usize = 3;
 
@@ -90,7 +93,7 @@ pub fn describe(before: &Value, live: &Value, ours: &str) -> String {
     if taken.is_empty() {
         return "changed, no field was lost".to_owned();
     }
-    let mut by_deed: BTreeMap<(bool, Option<&str>, Option<Timestamp>), Vec<&str>> = BTreeMap::new();
+    let mut by_deed: BTreeMap<Deed<'_>, Vec<&str>> = BTreeMap::new();
     for it in &taken {
         by_deed.entry((it.removed, it.manager.as_deref(), it.time)).or_default().push(&it.path);
     }

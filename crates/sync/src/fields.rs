@@ -144,21 +144,21 @@ pub fn select(fields: &Value, value: &Value) -> Option<Value> {
 
 /// The elements of a list that a field set names.
 struct Elements<'a> {
-    by_keys: Vec<(Map<String, Value>, &'a Value)>,
-    by_value: Vec<Value>,
-    by_index: Vec<(usize, &'a Value)>,
+    keyed: Vec<(Map<String, Value>, &'a Value)>,
+    values: Vec<Value>,
+    indices: Vec<(usize, &'a Value)>,
 }
 
 impl<'a> Elements<'a> {
     fn of(children: &'a Map<String, Value>) -> Self {
-        let mut all = Self { by_keys: Vec::new(), by_value: Vec::new(), by_index: Vec::new() };
+        let mut all = Self { keyed: Vec::new(), values: Vec::new(), indices: Vec::new() };
         for (key, child) in children {
             match key.split_once(':') {
                 Some(("k", rest)) => {
-                    all.by_keys.extend(serde_json::from_str(rest).ok().map(|keys| (keys, child)));
+                    all.keyed.extend(serde_json::from_str(rest).ok().map(|keys| (keys, child)));
                 }
-                Some(("v", rest)) => all.by_value.extend(serde_json::from_str::<Value>(rest).ok()),
-                Some(("i", rest)) => all.by_index.extend(rest.parse().ok().map(|i| (i, child))),
+                Some(("v", rest)) => all.values.extend(serde_json::from_str::<Value>(rest).ok()),
+                Some(("i", rest)) => all.indices.extend(rest.parse().ok().map(|i| (i, child))),
                 _ => {}
             }
         }
@@ -166,13 +166,13 @@ impl<'a> Elements<'a> {
     }
 
     fn select(&self, index: usize, item: &Value) -> Option<Value> {
-        if self.by_value.contains(item) {
+        if self.values.contains(item) {
             return Some(item.clone());
         }
-        if let Some((_, child)) = self.by_index.iter().find(|(i, _)| *i == index) {
+        if let Some((_, child)) = self.indices.iter().find(|(i, _)| *i == index) {
             return select(child, item);
         }
-        let (keys, child) = self.by_keys.iter().find(|(keys, _)| matches(keys, item))?;
+        let (keys, child) = self.keyed.iter().find(|(keys, _)| matches(keys, item))?;
         let mut kept = select(child, item).unwrap_or_else(|| Value::Object(Map::new()));
         if let Value::Object(kept) = &mut kept {
             for name in keys.keys() {

@@ -40,7 +40,7 @@ pub fn too_many(deletions: usize, owned: usize) -> bool {
 /// stays held.
 pub fn prune<Id: Ord + Clone>(
     inventory: &BTreeSet<Id>,
-    wanted: Wanted<'_, Id>,
+    wanted: &Wanted<'_, Id>,
     approved: bool,
 ) -> Prune<Id> {
     let gone: Vec<Id> = inventory.difference(wanted.ids).cloned().collect();
@@ -64,7 +64,7 @@ mod tests {
     #[track_caller]
     fn check(owned: u32, kept: u32, complete: bool, approved: bool, want: Result<usize, Hold>) {
         let (inventory, ids) = ((0..owned).collect(), (0..kept).collect());
-        let got = match prune(&inventory, Wanted { ids: &ids, complete }, approved) {
+        let got = match prune(&inventory, &Wanted { ids: &ids, complete }, approved) {
             Prune::Delete(ids) => Ok(ids.len()),
             Prune::Hold { why, waiting } => {
                 assert_eq!(waiting.len(), (owned - kept) as usize);
@@ -96,7 +96,7 @@ mod tests {
             complete: bool,
             approved: bool,
         ) {
-            let Prune::Delete(gone) = prune(&inventory, Wanted { ids: &ids, complete }, approved)
+            let Prune::Delete(gone) = prune(&inventory, &Wanted { ids: &ids, complete }, approved)
             else { return Ok(()) };
             prop_assert!(complete || gone.is_empty());
             for id in &gone {

@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use crate::fields::{entries, select, union};
 use crate::json::text;
 
-/// The hub's controllers write under this name where a user's intent is not meant.
+/// The hub's controllers update objects under this name where no user's intent is meant. What is
+/// applied under it, as from Git, is intent.
 pub const INTERNAL_MANAGER: &str = "kogge-hub";
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -53,7 +54,7 @@ pub fn owned_only(object: &Value) -> Value {
             continue;
         }
         match &wrote {
-            _ if entry.manager == INTERNAL_MANAGER => {}
+            _ if entry.manager == INTERNAL_MANAGER && entry.operation != "Apply" => {}
             Some(_) if entry.manager == CLIENT_SIDE_APPLY => applied = Some(entry.fields.clone()),
             _ => owned = Some(owned.map_or(entry.fields.clone(), |it| union(&it, entry.fields))),
         }
@@ -210,6 +211,21 @@ mod tests {
             "template": {"spec": {"containers": [{"name": "web", "image": "w:1",
                 "ports": [{"containerPort": 80, "protocol": "TCP"}]}]}}})
         );
+    }
+
+    #[test]
+    fn what_the_hub_applies_is_meant_and_what_it_updates_is_not() {
+        let managed = |operation| {
+            json!([
+                {"manager": INTERNAL_MANAGER, "operation": operation,
+                    "fieldsV1": {"f:spec": {"f:progressDeadlineSeconds": {}}}},
+                {"manager": "kubectl", "operation": "Update",
+                    "fieldsV1": {"f:spec": {"f:replicas": {}}}}])
+        };
+        let spec =
+            |operation| for_member(&deployment(&managed(operation), &json!({})))["spec"].clone();
+        assert_eq!(spec("Apply"), json!({"replicas": 1, "progressDeadlineSeconds": 600}));
+        assert_eq!(spec("Update"), json!({"replicas": 1}));
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub type Kustomization = Object<KustomizationSpec, KustomizationStatus>;
 /// What kogge acts on is typed; the rest is kept as given, so that its use can be reported.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "Flux's fields")]
 pub struct KustomizationSpec {
     pub source_ref: SourceRef,
     /// Inside the source; its root unless given.

@@ -1,4 +1,4 @@
-//! Schema of OverridePolicy and ClusterOverridePolicy.
+//! Schema of `OverridePolicy` and `ClusterOverridePolicy`.
 
 use super::resource_selectors;
 use crate::fleet::affinity_schema;

@@ -1,4 +1,4 @@
-//! Schema of PropagationPolicy and ClusterPropagationPolicy.
+//! Schema of `PropagationPolicy` and `ClusterPropagationPolicy`.
 
 use super::resource_selectors;
 use crate::fleet::{affinity_schema, toleration_schema};

@@ -201,7 +201,9 @@ fn bring_up(
         running.push(process);
         let process = running.last_mut().expect("pushed just now");
         match component {
-            "etcd" => ready(process, || TcpStream::connect((Ipv4Addr::LOCALHOST, ports.etcd)).is_ok()),
+            "etcd" => {
+                ready(process, || TcpStream::connect((Ipv4Addr::LOCALHOST, ports.etcd)).is_ok())
+            }
             "kube-apiserver" => ready(process, || answers(&probe, "/readyz")),
             _ => Ok(()),
         }

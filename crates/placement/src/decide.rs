@@ -1,6 +1,6 @@
 //! The whole decision about one template, with a reason for every cluster that is left out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::cluster::Cluster;
@@ -110,7 +110,8 @@ fn decide_in(request: &Request<'_>, affinity: Option<&ClusterAffinity>) -> Decis
             return failed(request, Reason::Unschedulable, left_out, &candidates, &why);
         }
     };
-    for it in candidates.iter().filter(|it| !chosen.contains(it)) {
+    let kept: BTreeSet<&str> = chosen.iter().map(|it| it.name).collect();
+    for it in candidates.iter().filter(|it| !kept.contains(it.name)) {
         left_out.insert(it.name.to_owned(), LeftOut::SpreadEnough);
     }
     match divide(request, strategy, &chosen, &mut left_out) {

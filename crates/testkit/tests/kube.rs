@@ -17,10 +17,10 @@ const SOON: Duration = Duration::from_secs(30);
 
 fn kubectl_says(kubectl: &Path, cluster: &Cluster, arguments: &[&str]) -> String {
     let mut command = kubectl::command(kubectl, cluster.kubeconfig());
-    let output = command.args(arguments).output().unwrap();
+    let output = command.args(arguments).output().expect("kubectl was found");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "kubectl {arguments:?}: {said}");
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8(output.stdout).expect("kubectl prints UTF-8")
 }
 
 fn pids(cluster: &mut Cluster) -> Vec<u32> {

@@ -18,7 +18,7 @@ use crate::process::{Leash, Process};
 use crate::wait::{Deadline, poll};
 
 /// A component that does not answer by then never will; a busy machine needs some of it.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// Another process may take a port between our choice and the component's use of it.
 const ATTEMPTS: usize = 3;

@@ -32,7 +32,7 @@ const SOURCES: [&str; 3] = [
 
 /// Where `cargo xtask kube` puts the binary: `CACHE/kube-HASH/kube`.
 pub fn cached() -> PathBuf {
-    let digest = SOURCES.iter().fold(Sha256::new(), |hash, it| hash.chain_update(it)).finalize();
+    let digest = SOURCES.iter().fold(Sha256::new(), Sha256::chain_update).finalize();
     let mut name = String::from("kube-");
     for byte in &digest[..8] {
         write!(name, "{byte:02x}").expect("a String takes all that is written to it");

@@ -86,7 +86,7 @@ pub fn fits(pod: &Pod, snapshot: &Snapshot, at: usize) -> Result<(), Vec<Reason>
             .any(|p| t.selects(&pod.namespace, &p.namespace, &p.labels))
     };
     one(pod.spec.pod_anti_affinity.iter().any(own), Reason::PodAntiAffinity)?;
-    one(repelled(pod, snapshot, place), Reason::ExistingAntiAffinity)
+    one(snapshot.repelling && repelled(pod, snapshot, place), Reason::ExistingAntiAffinity)
 }
 
 fn selected(pod: &Pod, place: &Place) -> bool {

@@ -20,13 +20,17 @@ pub struct Place {
 pub struct Snapshot {
     /// By position, in the order given.
     pub places: Vec<Arc<Place>>,
+    // Whether any pod here may keep others away: without one nobody need look for them.
+    pub(crate) repelling: bool,
 }
 
 impl Snapshot {
     /// `nodes` with those of `pods` that are bound to them.
     pub fn new(nodes: Vec<Node>, pods: &[Arc<Pod>]) -> Self {
         let mut all = Self::default();
-        nodes.into_iter().for_each(|n| all.add_node(Arc::new(n)));
+        for node in nodes {
+            all.add_node(Arc::new(node));
+        }
         let at: BTreeMap<String, usize> =
             all.places.iter().enumerate().map(|(i, p)| (p.node.name.clone(), i)).collect();
         for pod in pods.iter().filter(|p| p.phase != Phase::Finished) {
@@ -45,6 +49,7 @@ impl Snapshot {
 
     /// Puts `pod` on the node at `at`, whether it fits or not.
     pub fn bind(&mut self, at: usize, pod: Arc<Pod>) {
+        self.repelling |= !pod.spec.pod_anti_affinity.is_empty();
         let place = Arc::make_mut(&mut self.places[at]);
         place.free.subtract(&pod.spec.requests);
         place.pods.push(pod);

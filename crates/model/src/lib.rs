@@ -22,6 +22,7 @@ mod quantity;
 mod resources;
 mod selector;
 mod taint;
+pub mod yaml;
 
 pub use affinity::{NodeSelectorTerm, PodAffinityTerm, Spread};
 pub use error::Error;

@@ -4,6 +4,7 @@ mod bench;
 mod ci;
 mod kube;
 mod run;
+mod schemas;
 mod test;
 mod tidy;
 mod tools;
@@ -21,6 +22,7 @@ enum Task {
     Kube(kube::Args),
     Tools(tools::Args),
     Bench(bench::Args),
+    Schemas(schemas::Args),
 }
 
 fn main() -> ExitCode {
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         Task::Kube(args) => kube::run(&args),
         Task::Tools(args) => tools::run(&args),
         Task::Bench(args) => bench::run(&args),
+        Task::Schemas(args) => schemas::run(&args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -3,14 +3,20 @@
 //! One revision counter for the whole store; every committed transaction takes
 //! the next one. Nothing is acknowledged, read or watched before it is durable.
 //! This crate knows keys and bytes; what an object is, the API server knows.
-//! Reading order: `types`, `state` (the rules, in memory), `log` (what is on disk),
-//! `embedded` (group commit around the two), `watch`.
+//! Reading order: `types`, `state` (the rules, in memory) and its `history`, `watch`;
+//! `log` (what is on disk), `record`, `file`; `writer` (group commit), `embedded`.
 
 mod embedded;
+#[cfg(test)]
+mod faults;
+mod file;
+mod history;
 mod log;
+mod record;
 mod state;
 mod types;
 mod watch;
+mod writer;
 
 use futures::future::BoxFuture;
 
@@ -30,6 +36,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Commits all of `ops` at one revision, durable when this returns, or none.
     /// Operations that change nothing take no revision and return the current one.
+    /// Asked for by the call, not by the first poll: dropping the future withdraws nothing.
     fn txn(&self, ops: Vec<Op>) -> BoxFuture<'_, Result<Revision, TxnError>>;
 
     /// The newest durable revision.
@@ -43,5 +50,6 @@ pub trait Store: Send + Sync + 'static {
     fn watch(&self, prefix: &str, after: Revision) -> Result<Watch, HistoryError>;
 
     /// Forgets history before `revision`; reads and watches there are `Compacted` from now on.
+    /// A revision that is not there yet means the newest.
     fn compact(&self, revision: Revision) -> BoxFuture<'_, Result<(), TxnError>>;
 }

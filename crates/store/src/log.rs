@@ -1,199 +1,215 @@
 //! What is on disk: every live entry, by the revision that wrote it, in redb.
 //!
-//! A row is removed in the transaction that supersedes it, so the log holds
-//! exactly what is live and opening it needs no replay. One redb commit, with
-//! its fsync, per batch. A row carries its format, room for encryption, and a checksum.
+//! A record is removed in the transaction that supersedes it, so the log holds
+//! exactly what is live: it neither grows with history nor needs a replay.
+//! One redb commit, with its fsync, per batch. The invariants are in
+//! docs/algorithms/store.md; the bytes of a record in `record`, the file in `file`.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
-use bytes::Bytes;
 use redb::{
-    Database, DatabaseError, Durability, ReadableDatabase as _, ReadableTable as _, TableDefinition,
+    Database, DatabaseError, Durability, ReadableDatabase as _, ReadableTable as _,
+    ReadableTableMetadata as _, TableDefinition,
 };
 use uuid::Uuid;
 
-use crate::types::{Entry, Event, Revision};
+use crate::{
+    record::{self, Place},
+    types::{Entry, Revision},
+};
 
-/// Revision and place in its transaction -> row.
-const ROWS: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("rows");
-const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+const RECORDS: TableDefinition<Place, &[u8]> = TableDefinition::new("records");
+const META: TableDefinition<&str, u128> = TableDefinition::new("meta");
+const ID: &str = "id";
+const REVISION: &str = "revision";
+const LAYOUT: &str = "layout";
 
-const FILE: &str = "store.redb";
-const FORMAT: u8 = 1;
-/// The value as it is; other encodings (encrypted) get other numbers.
-const PLAIN: u8 = 0;
+/// The layout of these tables that this version reads and writes.
+const KNOWN: u128 = 1;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error("the store in {directory} is in use by another process")]
     Locked { directory: PathBuf },
+    #[error("{file} has layout {found}; this version knows only {known}")]
+    Layout { file: PathBuf, found: u128, known: u128 },
     #[error("{file} is damaged at revision {revision}: {reason}; restore it from a backup")]
-    Damaged { file: PathBuf, revision: Revision, reason: &'static str },
-    #[error("could not open the store {file}: {reason}")]
-    Failed { file: PathBuf, reason: String },
+    Damaged { file: PathBuf, revision: Revision, reason: String },
+    #[error("could not open the store {file}")]
+    Failed { file: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
 }
 
+/// Opens the database, as often as it takes: a failed write leaves it unusable.
+pub(crate) type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send>;
+
 pub(crate) struct Log {
-    database: Database,
+    open: Opener,
     id: Uuid,
+    /// The newest revision that is known to be durable.
+    revision: Revision,
+    health: Health,
+}
+
+enum Health {
+    Open(Database),
+    /// A write failed. Whether its batch is durable shows when the log is opened
+    /// again; if it is, `undo` takes it back, for it was refused.
+    Failed {
+        undo: Batch,
+    },
 }
 
 /// What a log holds.
 pub(crate) struct Loaded {
-    pub entries: Vec<(Entry, u32)>,
+    pub entries: Vec<(Entry, Place)>,
     pub revision: Revision,
 }
 
-/// Entries written and rows superseded, to be made durable at once.
-#[derive(Default)]
+/// Records written and removed, to be made durable at once.
+#[derive(Debug, Default)]
 pub(crate) struct Batch {
-    pub puts: Vec<((Revision, u32), Vec<u8>)>,
-    pub removes: Vec<(Revision, u32)>,
+    pub puts: Vec<(Place, Vec<u8>)>,
+    pub removes: Vec<Place>,
+    /// The newest revision from then on.
     pub revision: Revision,
 }
 
 impl Log {
-    /// Opens or makes the store of a directory.
-    pub fn open(directory: &Path) -> Result<(Self, Loaded), OpenError> {
-        let file = directory.join(FILE);
-        let failed = |reason: String| OpenError::Failed { file: file.clone(), reason };
-        make_private(directory).map_err(|it| failed(it.to_string()))?;
-        let database = Database::create(&file).map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => {
-                OpenError::Locked { directory: directory.to_owned() }
+    /// `file` is for errors only.
+    pub fn open(open: Opener, file: PathBuf) -> Result<(Self, Loaded), OpenError> {
+        let failed = |file, source: redb::Error| OpenError::Failed { file, source: source.into() };
+        let database = match open() {
+            Ok(database) => database,
+            Err(DatabaseError::Storage(redb::StorageError::Corrupted(reason))) => {
+                return Err(OpenError::Damaged { file, revision: 0, reason });
             }
-            other => failed(other.to_string()),
+            Err(error) => return Err(failed(file, error.into())),
+        };
+        let found = identify(&database).map_err(|it| failed(file.clone(), it))?;
+        if found.layout != KNOWN {
+            return Err(OpenError::Layout { file, found: found.layout, known: KNOWN });
+        }
+        let entries = load(&database).map_err(|error| match error {
+            LoadError::Damaged(revision, reason) => {
+                OpenError::Damaged { file, revision, reason: reason.to_owned() }
+            }
+            LoadError::Failed(error) => failed(file, error),
         })?;
-        make_file_private(&file).map_err(|it| failed(it.to_string()))?;
-        let id = identity(&database).map_err(|it| failed(it.to_string()))?;
-        let loaded = load(&database, &file)?;
-        Ok((Self { database, id }, loaded))
+        let (id, revision) = (found.id, found.revision);
+        let log = Self { open, id, revision, health: Health::Open(database) };
+        Ok((log, Loaded { entries, revision }))
     }
 
     pub fn id(&self) -> Uuid {
         self.id
     }
 
-    /// Durable when this returns.
-    pub fn write(&self, batch: &Batch) -> Result<(), redb::Error> {
-        let mut transaction = self.database.begin_write()?;
-        transaction.set_durability(Durability::Immediate)?;
-        {
-            let mut rows = transaction.open_table(ROWS)?;
-            for (place, row) in &batch.puts {
-                rows.insert(place, row.as_slice())?;
-            }
-            for place in &batch.removes {
-                rows.remove(place)?;
-            }
-            let mut meta = transaction.open_table(META)?;
-            meta.insert("revision", batch.revision.to_le_bytes().as_slice())?;
+    /// Durable when this returns. On an error nothing has changed, or will have been
+    /// taken back before the next write: with what `undo` says.
+    pub fn write(
+        &mut self,
+        batch: &Batch,
+        undo: impl FnOnce(Revision) -> Batch,
+    ) -> Result<(), redb::Error> {
+        let result = commit(self.database()?, batch);
+        match &result {
+            Ok(()) => self.revision = batch.revision,
+            Err(_) => self.health = Health::Failed { undo: undo(self.revision) },
         }
-        transaction.commit()?;
-        Ok(())
+        result
     }
-}
 
-/// The bytes of a row: format, encoding, checksum, created, key length, key, value.
-pub(crate) fn row(event: &Event, value: &[u8]) -> Vec<u8> {
-    let created = event.previous.as_ref().map_or(event.revision, |it| it.created);
-    let key = event.key.as_bytes();
-    let mut body = Vec::with_capacity(18 + key.len() + value.len());
-    body.extend([FORMAT, PLAIN, 0, 0, 0, 0]);
-    body.extend(created.to_le_bytes());
-    let length = u32::try_from(key.len()).expect("keys are paths, far below 4 GiB");
-    body.extend(length.to_le_bytes());
-    body.extend(key);
-    body.extend(value);
-    let sum = crc32fast::hash(&body[6..]);
-    body[2..6].copy_from_slice(&sum.to_le_bytes());
-    body
-}
-
-fn parse(row: &[u8], revision: Revision) -> Result<Entry, &'static str> {
-    let (head, body) = row.split_at_checked(6).ok_or("a row is too short")?;
-    if head[0] != FORMAT || head[1] != PLAIN {
-        return Err("a row is of a format that this version does not know");
-    }
-    if crc32fast::hash(body).to_le_bytes() != head[2..6] {
-        return Err("a row's checksum is wrong");
-    }
-    let (created, rest) = body.split_first_chunk::<8>().ok_or("a row is too short")?;
-    let (length, rest) = rest.split_first_chunk::<4>().ok_or("a row is too short")?;
-    let length = u32::from_le_bytes(*length) as usize;
-    let (key, value) = rest.split_at_checked(length).ok_or("a row is too short")?;
-    let key = std::str::from_utf8(key).map_err(|_| "a key is not UTF-8")?;
-    Ok(Entry {
-        key: key.into(),
-        value: Bytes::copy_from_slice(value),
-        created: u64::from_le_bytes(*created),
-        modified: revision,
-    })
-}
-
-fn identity(database: &Database) -> Result<Uuid, redb::Error> {
-    let transaction = database.begin_write()?;
-    let id = {
-        transaction.open_table(ROWS)?;
-        let mut meta = transaction.open_table(META)?;
-        let known = meta.get("id")?.and_then(|it| Uuid::from_slice(it.value()).ok());
-        match known {
-            Some(id) => id,
-            None => {
-                let id = Uuid::new_v4();
-                meta.insert("id", id.as_bytes().as_slice())?;
-                id
+    /// The database, opened again if it had failed.
+    fn database(&mut self) -> Result<&Database, redb::Error> {
+        if let Health::Failed { undo } = &self.health {
+            let database = (self.open)()?;
+            let found = identify(&database)?;
+            if found.id != self.id {
+                return Err(redb::Error::Corrupted("the file was replaced".to_owned()));
             }
+            if found.revision != self.revision {
+                commit(&database, undo)?;
+            }
+            tracing::info!(revision = self.revision, "the store can write again");
+            self.health = Health::Open(database);
+        }
+        match &self.health {
+            Health::Open(database) => Ok(database),
+            Health::Failed { .. } => unreachable!("it was opened above"),
+        }
+    }
+}
+
+fn commit(database: &Database, batch: &Batch) -> Result<(), redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(Durability::Immediate)?;
+    {
+        let mut records = transaction.open_table(RECORDS)?;
+        for place in &batch.removes {
+            records.remove(place)?;
+        }
+        for (place, record) in &batch.puts {
+            records.insert(place, record.as_slice())?;
+        }
+        transaction.open_table(META)?.insert(REVISION, u128::from(batch.revision))?;
+    }
+    Ok(transaction.commit()?)
+}
+
+struct Identity {
+    layout: u128,
+    id: Uuid,
+    revision: Revision,
+}
+
+/// Reads who this store is; a new one gets its id here.
+fn identify(database: &Database) -> Result<Identity, redb::Error> {
+    let transaction = database.begin_write()?;
+    transaction.open_table(RECORDS)?;
+    let identity = {
+        let mut meta = transaction.open_table(META)?;
+        let mut known = |key, new: u128| -> Result<u128, redb::Error> {
+            if let Some(known) = meta.get(key)? {
+                return Ok(known.value());
+            }
+            meta.insert(key, new)?;
+            Ok(new)
+        };
+        Identity {
+            layout: known(LAYOUT, KNOWN)?,
+            id: Uuid::from_u128(known(ID, Uuid::new_v4().as_u128())?),
+            revision: u64::try_from(known(REVISION, 0)?).unwrap_or(u64::MAX),
         }
     };
     transaction.commit()?;
-    Ok(id)
+    Ok(identity)
 }
 
-fn load(database: &Database, file: &Path) -> Result<Loaded, OpenError> {
-    let failed =
-        |error: redb::Error| OpenError::Failed { file: file.to_owned(), reason: error.to_string() };
-    let transaction = database.begin_read().map_err(|it| failed(it.into()))?;
-    let meta = transaction.open_table(META).map_err(|it| failed(it.into()))?;
-    let revision = meta.get("revision").map_err(|it| failed(it.into()))?;
-    let revision = revision.and_then(|it| it.value().try_into().ok()).map_or(0, u64::from_le_bytes);
-    let rows = transaction.open_table(ROWS).map_err(|it| failed(it.into()))?;
-    let mut entries = Vec::new();
-    for row in rows.iter().map_err(|it| failed(it.into()))? {
-        let (place, row) = row.map_err(|it| failed(it.into()))?;
-        let (at, index) = place.value();
-        let entry = parse(row.value(), at).map_err(|reason| OpenError::Damaged {
-            file: file.to_owned(),
-            revision: at,
-            reason,
-        })?;
-        entries.push((entry, index));
+enum LoadError {
+    Damaged(Revision, &'static str),
+    Failed(redb::Error),
+}
+
+impl<E: Into<redb::Error>> From<E> for LoadError {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
     }
-    Ok(Loaded { entries, revision })
 }
 
-#[cfg(unix)]
-fn make_private(directory: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::create_dir_all(directory)?;
-    fs::set_permissions(directory, fs::Permissions::from_mode(0o700))
-}
-
-#[cfg(unix)]
-fn make_file_private(file: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(file, fs::Permissions::from_mode(0o600))
-}
-
-#[cfg(not(unix))]
-fn make_private(directory: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(directory)
-}
-
-#[cfg(not(unix))]
-fn make_file_private(_file: &Path) -> std::io::Result<()> {
-    Ok(())
+fn load(database: &Database) -> Result<Vec<(Entry, Place)>, LoadError> {
+    let records = database.begin_read()?.open_table(RECORDS)?;
+    let mut entries = Vec::with_capacity(usize::try_from(records.len()?).unwrap_or(0));
+    let mut newest = 0;
+    for record in records.iter()? {
+        let (place, record) = record?;
+        let place = place.value();
+        newest = newest.max(place.0);
+        let entry = record::decode(place, record.value())
+            .map_err(|reason| LoadError::Damaged(place.0, reason))?;
+        entries.push((entry, place));
+    }
+    if entries.len() as u64 != records.len()? {
+        return Err(LoadError::Damaged(newest, "records are missing"));
+    }
+    Ok(entries)
 }

@@ -1,29 +1,20 @@
 //! The store in memory: what is, and the recent past. No IO; every rule is here.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{collections::BTreeMap, iter};
 
-use crate::types::{
-    Change, Entry, Event, Expect, HistoryError, Key, Op, Page, RangeQuery, Revision, TxnError,
+use tokio::time::Instant;
+
+use crate::{
+    history::{History, Keep},
+    types::{
+        Change, Entry, Event, Expect, HistoryError, Key, Op, Page, RangeQuery, Revision, TxnError,
+    },
 };
-
-/// How much of the past is kept for watches and ranges at a revision.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Keep {
-    pub events: usize,
-    pub bytes: usize,
-}
 
 #[derive(Debug)]
 pub(crate) struct State {
     current: BTreeMap<Key, Entry>,
-    /// The recent past in order; all events after `compacted` are here.
-    events: VecDeque<Event>,
-    /// The place of `events[0]` in the sequence of all events since the start.
-    first_seq: u64,
-    event_bytes: usize,
-    revision: Revision,
-    compacted: Revision,
-    keep: Keep,
+    pub history: History,
 }
 
 /// Entries as they will be once the transactions before this one are committed.
@@ -34,17 +25,12 @@ impl State {
     pub fn new(entries: impl IntoIterator<Item = Entry>, revision: Revision, keep: Keep) -> Self {
         Self {
             current: entries.into_iter().map(|it| (it.key.clone(), it)).collect(),
-            events: VecDeque::new(),
-            first_seq: 0,
-            event_bytes: 0,
-            revision,
-            compacted: revision,
-            keep,
+            history: History::new(revision, keep),
         }
     }
 
     pub fn revision(&self) -> Revision {
-        self.revision
+        self.history.newest()
     }
 
     pub fn get(&self, key: &str) -> Option<&Entry> {
@@ -68,124 +54,69 @@ impl State {
             if !holds(op.expect, found) {
                 return Err(TxnError::Conflict { key: op.key.clone(), found: found.cloned() });
             }
-            let previous = found.cloned();
-            let next = match &op.change {
-                Change::Put(value) => Some(Entry {
-                    key: op.key.clone(),
-                    value: value.clone(),
-                    created: previous.as_ref().map_or(revision, |it| it.created),
-                    modified: revision,
-                }),
-                Change::Delete if previous.is_some() => None,
+            let value = match &op.change {
+                Change::Put(value) => Some(value.clone()),
+                Change::Delete if found.is_some() => None,
                 Change::Delete | Change::Nothing => continue,
             };
-            let value = next.as_ref().map(|it| it.value.clone());
-            events.push(Event { revision, key: op.key.clone(), value, previous });
-            own.insert(op.key.clone(), next);
+            let event = Event { revision, key: op.key.clone(), value, previous: found.cloned() };
+            own.insert(op.key.clone(), event.entry());
+            events.push(event);
         }
         Ok(events)
     }
 
     /// Takes events that are durable. They must come from [`State::plan`], in order.
-    pub fn publish(&mut self, events: Vec<Event>) {
+    pub fn publish(&mut self, events: Vec<Event>, now: Instant) {
         for event in events {
-            self.revision = self.revision.max(event.revision);
-            match &event.value {
-                Some(value) => {
-                    let created = event.previous.as_ref().map_or(event.revision, |it| it.created);
-                    let entry = Entry {
-                        key: event.key.clone(),
-                        value: value.clone(),
-                        created,
-                        modified: event.revision,
-                    };
-                    self.current.insert(event.key.clone(), entry);
-                }
-                None => {
-                    self.current.remove(&event.key);
-                }
-            }
-            self.event_bytes += weight(&event);
-            self.events.push_back(event);
+            match event.entry() {
+                Some(entry) => self.current.insert(event.key.clone(), entry),
+                None => self.current.remove(&event.key),
+            };
+            self.history.push(event);
         }
-        while self.keep.events < self.events.len() || self.keep.bytes < self.event_bytes {
-            self.forget_first();
-        }
-    }
-
-    /// Forgets events up to `revision`, that one included.
-    pub fn compact(&mut self, revision: Revision) {
-        let revision = revision.min(self.revision);
-        while self.events.front().is_some_and(|it| it.revision <= revision) {
-            self.forget_first();
-        }
-        self.compacted = self.compacted.max(revision);
-    }
-
-    /// Forgets the oldest revision, with all of its events.
-    fn forget_first(&mut self) {
-        let Some(revision) = self.events.front().map(|it| it.revision) else { return };
-        while self.events.front().is_some_and(|it| it.revision == revision) {
-            if let Some(event) = self.events.pop_front() {
-                self.event_bytes -= weight(&event);
-                self.first_seq += 1;
-            }
-        }
-        self.compacted = self.compacted.max(revision);
+        self.history.trim(now);
     }
 
     pub fn range(&self, query: &RangeQuery) -> Result<Page, HistoryError> {
-        let revision = query.at.unwrap_or(self.revision);
-        self.check(revision)?;
-        if revision == self.revision {
-            let all = from(&self.current, query);
-            return Ok(page(all, query, revision));
+        let revision = query.at.unwrap_or(self.revision());
+        self.history.check(revision)?;
+        let present = self.present(query).map(|(_, entry)| entry);
+        if revision == self.revision() {
+            return Ok(page(present, query.limit, revision));
         }
-        let then = self.at(revision, &query.prefix);
-        Ok(page(from(&then, query), query, revision))
+        let then = self.touched_since(revision, query);
+        let untouched = present.filter(|it| !then.contains_key(&*it.key));
+        let touched = then.values().copied().flatten();
+        Ok(page(merged(untouched, touched), query.limit, revision))
     }
 
-    /// What was under a prefix at a revision: the present with later events undone.
-    fn at(&self, revision: Revision, prefix: &str) -> BTreeMap<Key, Entry> {
-        let query = RangeQuery { prefix: prefix.to_owned(), ..RangeQuery::default() };
-        let mut then: BTreeMap<Key, Entry> =
-            from(&self.current, &query).map(|it| (it.key.clone(), it.clone())).collect();
-        for event in self.events.iter().rev().take_while(|it| revision < it.revision) {
-            if event.key.starts_with(prefix) {
-                match &event.previous {
-                    Some(entry) => then.insert(event.key.clone(), entry.clone()),
-                    None => then.remove(&event.key),
-                };
+    fn present(&self, query: &RangeQuery) -> impl Iterator<Item = (&Key, &Entry)> {
+        use std::ops::Bound::{Excluded, Included, Unbounded};
+        let start = match query.after.as_deref() {
+            Some(after) if query.prefix.as_str() <= after => Excluded(after),
+            _ => Included(query.prefix.as_str()),
+        };
+        let all = self.current.range::<str, _>((start, Unbounded));
+        all.take_while(|(key, _)| key.starts_with(&query.prefix))
+    }
+
+    /// The keys that were written after a revision, as they were at it.
+    fn touched_since(
+        &self,
+        revision: Revision,
+        query: &RangeQuery,
+    ) -> BTreeMap<&str, Option<&Entry>> {
+        let mut then = BTreeMap::new();
+        for event in self.history.after(revision) {
+            let wanted = event.key.starts_with(&query.prefix)
+                && query.after.as_deref().is_none_or(|after| after < &*event.key);
+            if wanted {
+                // The first event after the revision knows what was there before it.
+                then.entry(&*event.key).or_insert(event.previous.as_ref());
             }
         }
         then
-    }
-
-    fn check(&self, wanted: Revision) -> Result<(), HistoryError> {
-        if wanted < self.compacted {
-            return Err(HistoryError::Compacted { wanted, oldest: self.compacted });
-        }
-        if self.revision < wanted {
-            return Err(HistoryError::Future { wanted, newest: self.revision });
-        }
-        Ok(())
-    }
-
-    /// Where in the sequence of events a watch of what comes after `revision` starts.
-    pub fn seq_after(&self, revision: Revision) -> Result<u64, HistoryError> {
-        self.check(revision)?;
-        let later = self.events.partition_point(|it| it.revision <= revision);
-        Ok(self.first_seq + later as u64)
-    }
-
-    /// Events from a place in the sequence on; `None` if that is forgotten already.
-    pub fn events_from(&self, seq: u64) -> Option<impl Iterator<Item = &Event>> {
-        let skip = seq.checked_sub(self.first_seq)?;
-        Some(self.events.iter().skip(usize::try_from(skip).ok()?))
-    }
-
-    pub fn next_seq(&self) -> u64 {
-        self.first_seq + self.events.len() as u64
     }
 }
 
@@ -197,33 +128,21 @@ fn holds(expect: Expect, found: Option<&Entry>) -> bool {
     }
 }
 
-fn weight(event: &Event) -> usize {
-    let value = event.value.as_ref().map_or(0, bytes::Bytes::len);
-    event.key.len() + value + size_of::<Event>()
-}
-
-fn from<'a>(
-    entries: &'a BTreeMap<Key, Entry>,
-    query: &RangeQuery,
+/// Two sequences in key order as one.
+fn merged<'a>(
+    left: impl Iterator<Item = &'a Entry>,
+    right: impl Iterator<Item = &'a Entry>,
 ) -> impl Iterator<Item = &'a Entry> {
-    use std::ops::Bound::{Excluded, Included, Unbounded};
-    let start = match &query.after {
-        Some(after) if query.prefix.as_str() <= after.as_ref() => Excluded(after.clone()),
-        _ => Included(query.prefix.as_str().into()),
-    };
-    let prefix = query.prefix.clone();
-    entries
-        .range::<Key, _>((start, Unbounded))
-        .map(|(_, entry)| entry)
-        .take_while(move |it| it.key.starts_with(&prefix))
+    let (mut left, mut right) = (left.peekable(), right.peekable());
+    iter::from_fn(move || match (left.peek(), right.peek()) {
+        (Some(a), Some(b)) if b.key < a.key => right.next(),
+        (Some(_), _) => left.next(),
+        (None, _) => right.next(),
+    })
 }
 
-fn page<'a>(
-    mut all: impl Iterator<Item = &'a Entry>,
-    query: &RangeQuery,
-    revision: Revision,
-) -> Page {
-    let limit = if query.limit == 0 { usize::MAX } else { query.limit };
+fn page<'a>(mut all: impl Iterator<Item = &'a Entry>, limit: usize, revision: Revision) -> Page {
+    let limit = if limit == 0 { usize::MAX } else { limit };
     let entries: Vec<Entry> = all.by_ref().take(limit).cloned().collect();
     Page { entries, revision, remaining: all.count() }
 }

@@ -45,7 +45,7 @@ pub struct Op {
     pub change: Change,
 }
 
-/// One durable change of one or more keys, all or nothing, at one revision.
+/// One durable change of one key. The events of a transaction share its revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     pub revision: Revision,
@@ -53,6 +53,18 @@ pub struct Event {
     /// `None`: the key was deleted.
     pub value: Option<Bytes>,
     pub previous: Option<Entry>,
+}
+
+impl Event {
+    /// What is under the key after this; `None` if it was deleted.
+    pub fn entry(&self) -> Option<Entry> {
+        Some(Entry {
+            key: self.key.clone(),
+            value: self.value.clone()?,
+            created: self.previous.as_ref().map_or(self.revision, |it| it.created),
+            modified: self.revision,
+        })
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -81,7 +93,9 @@ pub enum TxnError {
     /// An expectation did not hold; nothing was changed.
     #[error("key {key} is not as expected")]
     Conflict { key: Key, found: Option<Entry> },
-    /// The store can no longer write (disk full, closed). Nothing was acknowledged.
+    /// The store cannot write now (disk full, closed). Nothing was changed, and a later
+    /// try may go through. Only if the process dies before it can write again may the
+    /// refused transaction be found on disk, whole, when the store is next opened.
     #[error("the store cannot write: {0}")]
     Unavailable(String),
 }

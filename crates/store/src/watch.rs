@@ -4,22 +4,26 @@ use std::{
     collections::{BTreeMap, VecDeque},
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
 };
 
 use futures::{Stream, StreamExt};
+use tokio::time::Instant;
 
-use crate::{state::State, types::Event};
+use crate::{
+    state::State,
+    types::{Event, Key, Revision},
+};
 
 /// Events read under one lock.
 const BATCH: usize = 64;
 
 /// What the writer and its watchers share.
 pub(crate) struct Shared {
-    pub state: RwLock<State>,
+    state: RwLock<State>,
     sleeping: Mutex<BTreeMap<u64, Sleeper>>,
     next_watch: AtomicU64,
     closed: AtomicBool,
@@ -45,17 +49,22 @@ impl Shared {
         })
     }
 
+    pub fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes durable events visible, and wakes those who watch their keys.
     pub fn publish(&self, events: Vec<Event>) {
-        let keys: Vec<Arc<str>> = events.iter().map(|it| it.key.clone()).collect();
+        let mut keys: Vec<Key> = events.iter().map(|it| it.key.clone()).collect();
+        keys.sort_unstable();
         let next_seq = {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-            state.publish(events);
-            state.next_seq()
+            state.publish(events, Instant::now());
+            state.history.next_seq()
         };
-        let mut sleeping = self.sleeping.lock().unwrap_or_else(PoisonError::into_inner);
-        for sleeper in sleeping.values_mut().filter(|it| it.waker.is_some()) {
-            if !keys.iter().any(|key| key.starts_with(&*sleeper.prefix)) {
+        for sleeper in self.sleeping().values_mut().filter(|it| it.waker.is_some()) {
+            let first = keys.partition_point(|key| **key < *sleeper.prefix);
+            if !keys.get(first).is_some_and(|key| key.starts_with(&*sleeper.prefix)) {
                 sleeper.seen = next_seq;
             } else if let Some(waker) = sleeper.waker.take() {
                 waker.wake();
@@ -63,11 +72,20 @@ impl Shared {
         }
     }
 
+    pub fn compact(&self, revision: Revision) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.history.compact(revision);
+    }
+
+    /// To be taken before the state, never after it.
+    fn sleeping(&self) -> MutexGuard<'_, BTreeMap<u64, Sleeper>> {
+        self.sleeping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Ends all watches.
     pub fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        let mut sleeping = self.sleeping.lock().unwrap_or_else(PoisonError::into_inner);
-        for waker in sleeping.values_mut().filter_map(|it| it.waker.take()) {
+        for waker in self.sleeping().values_mut().filter_map(|it| it.waker.take()) {
             waker.wake();
         }
     }
@@ -93,10 +111,18 @@ impl Watch {
         StreamExt::next(self).await
     }
 
+    /// What comes next, or that nothing can: it is forgotten already. `None`: not yet.
+    fn look(&mut self) -> Option<Option<Event>> {
+        if !self.fill() {
+            return Some(None);
+        }
+        self.read.pop_front().map(Some)
+    }
+
     /// Reads ahead. False: what comes next is forgotten already.
     fn fill(&mut self) -> bool {
-        let state = self.shared.state.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(events) = state.events_from(self.next_seq) else { return false };
+        let state = self.shared.read();
+        let Some(events) = state.history.from_seq(self.next_seq) else { return false };
         for event in events {
             self.next_seq += 1;
             if event.key.starts_with(&*self.prefix) {
@@ -117,17 +143,19 @@ impl Stream for Watch {
         if let Some(event) = self.read.pop_front() {
             return Poll::Ready(Some(event));
         }
-        // Held while looking and falling asleep, so that what is published in between wakes it.
         let shared = self.shared.clone();
-        let mut sleeping = shared.sleeping.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slept) = sleeping.remove(&self.id) {
+        if let Some(slept) = shared.sleeping().remove(&self.id) {
             self.next_seq = self.next_seq.max(slept.seen);
         }
-        if !self.fill() {
-            return Poll::Ready(None);
+        // Most of the looking is done without the lock that all watches share.
+        if let Some(found) = self.look() {
+            return Poll::Ready(found);
         }
-        if let Some(event) = self.read.pop_front() {
-            return Poll::Ready(Some(event));
+        // Held while looking again and falling asleep, so that what is published in between
+        // wakes this one.
+        let mut sleeping = shared.sleeping();
+        if let Some(found) = self.look() {
+            return Poll::Ready(found);
         }
         if self.shared.closed.load(Ordering::SeqCst) {
             return Poll::Ready(None);
@@ -144,7 +172,6 @@ impl Stream for Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let mut sleeping = self.shared.sleeping.lock().unwrap_or_else(PoisonError::into_inner);
-        sleeping.remove(&self.id);
+        self.shared.sleeping().remove(&self.id);
     }
 }

@@ -1,9 +1,10 @@
 //! `cargo xtask schemas`: the structure of Kubernetes' own kinds, from a real API server.
 //!
-//! Two sources: the server's OpenAPI v3 and discovery documents (`source`), and the field numbers
-//! of `generated.proto` in Kubernetes' Go modules (`proto`). `write` joins them into one text that
+//! Sources: the server's OpenAPI v3 and discovery documents (`source`), and of Kubernetes' Go
+//! modules the field numbers of `generated.proto` (`proto`) and the tags (`gotypes`). `write` joins them into one text that
 //! the API server carries; it holds structure only, no prose. Format: see `write`.
 
+mod gotypes;
 mod proto;
 mod source;
 mod write;
@@ -44,10 +45,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (None, None) => source::from_dir(&module("kubernetes", "1", &args.version)?.join("api"))?,
     };
     let mut messages = proto::Messages::default();
+    let mut structs = gotypes::Structs::default();
     for name in MODULES {
-        messages.read_tree(&module(name, "0", &args.version)?)?;
+        let dir = module(name, "0", &args.version)?;
+        messages.read_tree(&dir)?;
+        structs.read_tree(&dir, name)?;
     }
-    let table = write::table(&documents, &messages, &args.version)?;
+    let types = write::Types { messages, structs };
+    let table = write::table(&documents, &types, &args.version)?;
     let path = run::root().join(TABLE);
     fs::write(&path, &table).with_context(|| format!("could not write {}", path.display()))?;
     eprintln!("{TABLE}: {} lines, {} bytes", table.lines().count(), table.len());

@@ -3,9 +3,10 @@
 //! ```text
 //! R group version Kind plural singular N|C shorts categories verbs subresources
 //! M name [atomic] [group/version/Kind]         a message; its fields follow, indented by a space
-//!  name[!] path type [lt=..] [lk=a,b] [mt=atomic] [pk=..] [ps=a,b] [=default]
+//!  name[!][~] path type [lt=..] [lk=a,b] [mt=atomic] [pk=..] [ps=a,b] [=default]
 //! ```
-//! `-` stands for nothing. `!` marks required fields. A path is a protobuf field number, or several
+//! `-` stands for nothing. `!` marks required fields, `~` those
+//! that are left out of JSON when empty. A path is a protobuf field number, or several
 //! where messages are inlined in JSON (`2.7`), 0 where there is none. Types: `s i32 i64 f64 b bytes
 //! time micro qty ios raw fields any`, JSONSchemaProps' own unions `json jarr jbool jstr`, `[T` a list, `{T` a map, `@name` a message.
 
@@ -15,10 +16,17 @@ use std::fmt::Write as _;
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
+use super::gotypes::Structs;
 use super::proto::Messages;
 use super::source::{Documents, Row};
 
-pub fn table(documents: &Documents, messages: &Messages, version: &str) -> anyhow::Result<String> {
+/// What Kubernetes' Go modules say.
+pub struct Types {
+    pub messages: Messages,
+    pub structs: Structs,
+}
+
+pub fn table(documents: &Documents, types: &Types, version: &str) -> anyhow::Result<String> {
     let mut out = format!("# Written by `cargo xtask schemas` from Kubernetes v{version}.\n");
     for row in &documents.resources {
         resource(&mut out, row)?;
@@ -27,10 +35,10 @@ pub fn table(documents: &Documents, messages: &Messages, version: &str) -> anyho
         if let Some(name) = name.strip_prefix("io.k8s.")
             && schema["properties"].is_object()
         {
-            message(&mut out, name, schema, messages)
+            message(&mut out, name, schema, types)
                 .with_context(|| format!("could not write {name}"))?;
         } else if name.starts_with("io.k8s.") && scalar(name).is_none() {
-            message(&mut out, &name["io.k8s.".len()..], schema, messages)?;
+            message(&mut out, &name["io.k8s.".len()..], schema, types)?;
         }
     }
     Ok(out)
@@ -86,12 +94,7 @@ fn verbs(list: &Value) -> String {
         .collect()
 }
 
-fn message(
-    out: &mut String,
-    name: &str,
-    schema: &Value,
-    messages: &Messages,
-) -> anyhow::Result<()> {
+fn message(out: &mut String, name: &str, schema: &Value, types: &Types) -> anyhow::Result<()> {
     write!(out, "M {name}")?;
     if schema["x-kubernetes-map-type"] == "atomic" {
         out.push_str(" atomic");
@@ -108,7 +111,8 @@ fn message(
         known.and_then(|it| it.keys().find(|it| it.eq_ignore_ascii_case(field))).cloned()
     };
     let proto = format!("k8s.io.{}", name.replace('-', "_"));
-    number(&proto, "", messages, &is_known, &mut paths);
+    number(&proto, "", &types.messages, &is_known, &mut paths);
+    let omitted = types.structs.omitted(name);
     let required: Vec<&str> =
         schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     for (field, schema) in known.into_iter().flatten() {
@@ -118,8 +122,11 @@ fn message(
         if path == "0" && has_numbers {
             eprintln!("no field number: {name}.{field}");
         }
-        write!(out, " {field}{mark} {path} ")?;
-        type_of(out, schema)?;
+        let mut ty = String::new();
+        type_of(&mut ty, schema)?;
+        let is_struct = ty.starts_with('@') || matches!(ty.as_str(), "time" | "micro" | "qty" | "ios");
+        let omitted = if omitted.contains(field.as_str()) && !is_struct { "~" } else { "" };
+        write!(out, " {field}{mark}{omitted} {path} {ty}")?;
         attributes(out, schema)?;
         out.push('\n');
     }

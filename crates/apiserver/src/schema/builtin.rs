@@ -195,9 +195,11 @@ impl Reader {
             node.default = self.builder.value(default);
         }
         let node = self.builder.node(node);
+        let omit_empty = name.ends_with('~');
+        let name = name.trim_end_matches('~');
         let required = name.ends_with('!');
         let name = self.builder.text(Cow::Borrowed(name.trim_end_matches('!')));
-        Some(Field { name, node, path, required })
+        Some(Field { name, node, path, required, omit_empty })
     }
 
     fn ty(&mut self, word: &'static str) -> Option<Node> {

@@ -131,6 +131,8 @@ pub(super) struct Field {
     /// Protobuf field numbers, 10 bits each, the innermost lowest: of `2.7`, `2 << 10 | 7`.
     pub path: u32,
     pub required: bool,
+    /// Kubernetes leaves the field out when it is `""`, 0, false, or an empty list or map.
+    pub omit_empty: bool,
 }
 
 /// Value validations of a custom kind.

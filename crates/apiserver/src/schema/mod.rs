@@ -86,6 +86,7 @@ impl<'a> Type<'a> {
             name: self.schema.text(it.name),
             ty: Self::at(self.schema, it.node),
             required: it.required,
+            omit_empty: it.omit_empty,
             path: it.path,
         })
     }
@@ -191,9 +192,13 @@ pub struct NamedField<'a> {
     pub name: &'a str,
     pub ty: Type<'a>,
     pub required: bool,
+    /// Kubernetes leaves the field out when it is empty.
+    pub omit_empty: bool,
     /// Protobuf field numbers, those of inlining messages in higher bits; see [`graph::Field`].
     pub(crate) path: u32,
 }
 
+#[cfg(test)]
+pub(crate) mod golden;
 #[cfg(test)]
 mod tests;

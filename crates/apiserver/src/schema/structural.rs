@@ -99,7 +99,7 @@ fn resource(builder: &mut Builder, mut node: Node, properties: &Map<String, Valu
     let metadata = builder.node(Node { shape: Shape::Object, link, ..Node::default() });
     for (name, node) in [("apiVersion", text), ("kind", text), ("metadata", metadata)] {
         let name = builder.text(Cow::Borrowed(name));
-        fields.push(Field { name, node, path: 0, required: false });
+        fields.push(Field { name, node, path: 0, required: false, omit_empty: false });
     }
     let name = builder.text(Cow::Borrowed(""));
     node.shape = Shape::Object;
@@ -113,7 +113,7 @@ fn fields(builder: &mut Builder, properties: &Map<String, Value>) -> Vec<Field> 
     for (name, schema) in properties {
         let node = add(builder, schema, false);
         let name = builder.text(Cow::Owned(name.clone()));
-        fields.push(Field { name, node, path: 0, required: false });
+        fields.push(Field { name, node, path: 0, required: false, omit_empty: false });
     }
     fields
 }

@@ -89,7 +89,7 @@ impl Log {
         if found.layout != KNOWN {
             return Err(OpenError::Layout { file, found: found.layout, known: KNOWN });
         }
-        let entries = load(&database).map_err(|error| match error {
+        let entries = load(&database, found.revision).map_err(|error| match error {
             LoadError::Damaged(revision, reason) => {
                 OpenError::Damaged { file, revision, reason: reason.to_owned() }
             }
@@ -196,20 +196,21 @@ impl<E: Into<redb::Error>> From<E> for LoadError {
     }
 }
 
-fn load(database: &Database) -> Result<Vec<(Entry, Place)>, LoadError> {
+fn load(database: &Database, revision: Revision) -> Result<Vec<(Entry, Place)>, LoadError> {
     let records = database.begin_read()?.open_table(RECORDS)?;
     let mut entries = Vec::with_capacity(usize::try_from(records.len()?).unwrap_or(0));
-    let mut newest = 0;
     for record in records.iter()? {
         let (place, record) = record?;
         let place = place.value();
-        newest = newest.max(place.0);
+        if revision < place.0 {
+            return Err(LoadError::Damaged(place.0, "the record is newer than the store"));
+        }
         let entry = record::decode(place, record.value())
             .map_err(|reason| LoadError::Damaged(place.0, reason))?;
         entries.push((entry, place));
     }
     if entries.len() as u64 != records.len()? {
-        return Err(LoadError::Damaged(newest, "records are missing"));
+        return Err(LoadError::Damaged(revision, "records are missing"));
     }
     Ok(entries)
 }

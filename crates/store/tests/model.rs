@@ -210,14 +210,6 @@ proptest! {
 }
 
 #[test]
-fn a_second_process_is_told_that_the_store_is_in_use() {
-    let dir = tempfile::tempdir().expect("temp dir");
-    let _first = Embedded::open(dir.path(), Options::default()).expect("opened");
-    let error = Embedded::open(dir.path(), Options::default()).err().expect("refused");
-    assert!(error.to_string().contains("in use by another process"), "{error}");
-}
-
-#[test]
 fn a_watch_of_what_rarely_changes_outlives_much_else() {
     let options = Options { kept_events: 10, ..Options::default() };
     let store = Embedded::in_memory_with(options);

@@ -7,8 +7,15 @@
 //! `defaults`, `prune` and `validate` walk them beside an object.
 
 mod builtin;
+pub mod builtin_defaults;
+pub mod defaults;
 mod graph;
+pub mod intake;
+mod path;
+pub mod prune;
+pub mod settle;
 mod structural;
+pub mod validate;
 
 use serde_json::Value;
 
@@ -80,15 +87,26 @@ impl<'a> Type<'a> {
         Some(Self::at(self.schema, fields[at].node))
     }
 
+    /// A named field with all that the object says of it.
+    pub fn named_field(self, name: &str) -> Option<NamedField<'a>> {
+        let fields = self.own_fields();
+        let at = fields.binary_search_by(|it| self.schema.text(it.name).cmp(name)).ok()?;
+        Some(self.named(&fields[at]))
+    }
+
+    fn named(self, field: &'a Field) -> NamedField<'a> {
+        NamedField {
+            name: self.schema.text(field.name),
+            ty: Self::at(self.schema, field.node),
+            required: field.required,
+            omit_empty: field.omit_empty,
+            path: field.path,
+        }
+    }
+
     /// The named fields of an object, in order of name.
     pub fn fields(self) -> impl Iterator<Item = NamedField<'a>> {
-        self.own_fields().iter().map(move |it| NamedField {
-            name: self.schema.text(it.name),
-            ty: Self::at(self.schema, it.node),
-            required: it.required,
-            omit_empty: it.omit_empty,
-            path: it.path,
-        })
+        self.own_fields().iter().map(move |it| self.named(it))
     }
 
     fn own_fields(self) -> &'a [Field] {

@@ -45,8 +45,8 @@ pub struct Embedded {
     id: Uuid,
     shared: Arc<Shared>,
     writer: Writer,
-    /// Let go last, when the log is closed.
-    _directory: Option<Directory>,
+    /// Held until the log is closed.
+    directory: Option<Directory>,
 }
 
 enum Writer {
@@ -67,7 +67,7 @@ impl Embedded {
     pub fn in_memory_with(options: Options) -> Self {
         let shared = Shared::new(State::new([], 0, options.keep()));
         let writer = Writer::Memory(Mutex::new(()));
-        Self { id: Uuid::new_v4(), shared, writer, _directory: None }
+        Self { id: Uuid::new_v4(), shared, writer, directory: None }
     }
 
     /// The store of a directory, made if it is missing. Blocks while it loads.
@@ -77,7 +77,7 @@ impl Embedded {
         let file = directory.file.clone();
         let mut store =
             Self::open_log(Box::new(move || file::open(&file)), &directory.file, options)?;
-        store._directory = Some(directory);
+        store.directory = Some(directory);
         Ok(store)
     }
 
@@ -97,7 +97,7 @@ impl Embedded {
             })
             .map_err(|error| OpenError::Failed { file: file.to_owned(), source: error.into() })?;
         let writer = Writer::Disk { send: Some(send), thread: Some(thread) };
-        Ok(Self { id, shared, writer, _directory: None })
+        Ok(Self { id, shared, writer, directory: None })
     }
 
     fn commit_in_memory(&self, order: &Mutex<()>, ops: &[Op]) -> Result<Revision, TxnError> {
@@ -178,5 +178,6 @@ impl Drop for Embedded {
             }
         }
         self.shared.close();
+        self.directory.take();
     }
 }

@@ -116,7 +116,7 @@ impl History {
     }
 
     /// Events from a place in the sequence on; `None` if that is forgotten already.
-    pub fn from_seq(&self, seq: u64) -> Option<impl Iterator<Item = &Event>> {
+    pub fn starting_at(&self, seq: u64) -> Option<impl Iterator<Item = &Event>> {
         let skip = usize::try_from(seq.checked_sub(self.first_seq)?).ok()?;
         Some(self.events.iter().skip(skip))
     }
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
     use crate::types::Entry;
 
-    const KEEP: Keep = Keep { events: 4, bytes: 10_000, age: Duration::from_secs(60) };
+    const KEEP: Keep = Keep { events: 4, bytes: 10_000, age: Duration::from_mins(1) };
 
     fn event(revision: Revision, superseded: usize) -> Event {
         let previous = Entry {

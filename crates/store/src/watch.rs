@@ -111,18 +111,18 @@ impl Watch {
         StreamExt::next(self).await
     }
 
-    /// What comes next, or that nothing can: it is forgotten already. `None`: not yet.
-    fn look(&mut self) -> Option<Option<Event>> {
+    /// What comes next, or the end if that is forgotten already. Wakes nobody later.
+    fn look(&mut self) -> Poll<Option<Event>> {
         if !self.fill() {
-            return Some(None);
+            return Poll::Ready(None);
         }
-        self.read.pop_front().map(Some)
+        self.read.pop_front().map_or(Poll::Pending, |event| Poll::Ready(Some(event)))
     }
 
     /// Reads ahead. False: what comes next is forgotten already.
     fn fill(&mut self) -> bool {
         let state = self.shared.read();
-        let Some(events) = state.history.from_seq(self.next_seq) else { return false };
+        let Some(events) = state.history.starting_at(self.next_seq) else { return false };
         for event in events {
             self.next_seq += 1;
             if event.key.starts_with(&*self.prefix) {
@@ -148,13 +148,13 @@ impl Stream for Watch {
             self.next_seq = self.next_seq.max(slept.seen);
         }
         // Most of the looking is done without the lock that all watches share.
-        if let Some(found) = self.look() {
+        if let Poll::Ready(found) = self.look() {
             return Poll::Ready(found);
         }
         // Held while looking again and falling asleep, so that what is published in between
         // wakes this one.
         let mut sleeping = shared.sleeping();
-        if let Some(found) = self.look() {
+        if let Poll::Ready(found) = self.look() {
             return Poll::Ready(found);
         }
         if self.shared.closed.load(Ordering::SeqCst) {

@@ -1,10 +1,12 @@
 //! Many writers at once: every revision has one winner, and watches see all of them in order.
 
-use std::thread;
+#![expect(clippy::unwrap_used, reason = "test helpers")]
+
+use std::{thread, time::Duration};
 
 use bytes::Bytes;
 use futures::executor::block_on;
-use kogge_store::{Change, Embedded, Expect, Op, Options, Store, TxnError};
+use kogge_store::{Change, Embedded, Event, Expect, Op, Options, Store, TxnError, Watch};
 
 const WRITERS: u64 = 16;
 const EACH: u64 = 40;
@@ -16,6 +18,13 @@ fn put(key: &str, expect: Expect, value: u64) -> Op {
 
 fn number(value: &[u8]) -> u64 {
     u64::from_le_bytes(value.try_into().unwrap())
+}
+
+/// What a watch says next, which must be soon.
+fn next(watch: &mut Watch) -> Option<Event> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let next = async { tokio::time::timeout(Duration::from_secs(30), watch.next()).await };
+    runtime.block_on(next).expect("the watch was not woken")
 }
 
 /// Adds one, again and again until nobody else came in between.
@@ -47,7 +56,7 @@ fn check(store: &Embedded) {
                 block_on(store.txn(vec![put("/other", Expect::Anything, value)])).unwrap();
             }
         });
-        let all = |_| block_on(watch.next()).expect("not behind");
+        let all = |_| next(&mut watch).expect("not behind");
         (0..WRITERS * EACH).map(all).collect::<Vec<_>>()
     });
     let mut revision = first;
@@ -59,7 +68,7 @@ fn check(store: &Embedded) {
         revision = event.revision;
     }
     for value in 0..100 {
-        assert_eq!(number(&block_on(elsewhere.next()).unwrap().value.unwrap()), value);
+        assert_eq!(number(&next(&mut elsewhere).unwrap().value.unwrap()), value);
     }
     assert_eq!(store.revision(), first + WRITERS * EACH + 100, "conflicts take no revision");
 }
@@ -94,8 +103,8 @@ fn closing_ends_a_waiting_watch_and_commits_what_was_asked() {
     let store = Embedded::open(dir.path(), Options::default()).unwrap();
     let mut watch = store.watch("/", 0).unwrap();
     let watcher = thread::spawn(move || {
-        let first = block_on(watch.next()).map(|it| it.revision);
-        (first, block_on(watch.next()))
+        let first = next(&mut watch).map(|it| it.revision);
+        (first, next(&mut watch))
     });
     drop(store.txn(vec![put("/a", Expect::Anything, 1)]));
     drop(store);

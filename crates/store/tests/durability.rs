@@ -1,5 +1,6 @@
 //! What `kill -9` leaves, who may open it, and what is refused. Some tests start
 //! themselves again as a child process.
+#![expect(clippy::unwrap_used, reason = "test helpers")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -108,7 +109,7 @@ async fn write_and_kill(directory: &Path, luck: &mut u64, acknowledged: &mut Ack
         }
     };
     for _ in 0..=random(luck, 300) {
-        let line = timeout(Duration::from_secs(60), lines.next_line()).await.expect("in time");
+        let line = timeout(Duration::from_mins(1), lines.next_line()).await.expect("in time");
         take(line.unwrap().expect("the child lives until it is killed"));
     }
     let moment = tokio::time::Instant::now() + Duration::from_micros(random(luck, 9_000));

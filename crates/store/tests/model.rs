@@ -1,4 +1,5 @@
 //! Random operations on a store and on a simple model of it must agree.
+#![expect(clippy::unwrap_used, reason = "test helpers")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -88,7 +89,7 @@ impl Model {
     }
 
     /// Any revision, and one too many.
-    fn pick(&self, index: &Index) -> Revision {
+    fn pick(&self, index: Index) -> Revision {
         index.index(self.states.len() + 1) as u64
     }
 
@@ -147,8 +148,8 @@ impl Model {
     /// Whole revisions go, until no more than [`KEPT`] events are left.
     fn forget(&mut self) {
         let left = |after| self.events.iter().filter(|it| after < it.revision).count();
-        let oldest = (self.compacted..).find(|after| left(*after) <= KEPT).expect("the newest");
-        self.compacted = oldest;
+        let oldest = (self.compacted..=self.revision()).find(|after| left(*after) <= KEPT);
+        self.compacted = oldest.expect("nothing is left after the newest");
     }
 
     fn check(&self, wanted: Revision) -> Result<(), HistoryError> {
@@ -219,7 +220,7 @@ fn play(store: &Embedded, model: &mut Model, watches: &mut Vec<Watched>, step: &
             }
         }
         Step::Compact(index) => {
-            let revision = model.pick(index);
+            let revision = model.pick(*index);
             block_on(store.compact(revision)).unwrap();
             model.compacted = model.compacted.max(revision.min(model.revision()));
         }
@@ -228,7 +229,7 @@ fn play(store: &Embedded, model: &mut Model, watches: &mut Vec<Watched>, step: &
                 prefix: (*prefix).to_owned(),
                 after: after.map(|it| name(it).into()),
                 limit: *limit,
-                at: at.as_ref().map(|it| model.pick(it)),
+                at: at.map(|it| model.pick(it)),
             };
             match (store.range(&query), model.range(&query)) {
                 (Ok(found), Ok(want)) => {
@@ -239,7 +240,7 @@ fn play(store: &Embedded, model: &mut Model, watches: &mut Vec<Watched>, step: &
             }
         }
         Step::Watch { prefix, after } => {
-            let after = model.pick(after);
+            let after = model.pick(*after);
             match store.watch(prefix, after) {
                 Ok(watch) => {
                     assert_eq!(model.check(after), Ok(()));
@@ -355,6 +356,6 @@ fn a_watch_of_what_rarely_changes_outlives_much_else() {
         put("/busy/x");
     }
     put("/quiet/x");
-    assert_eq!(block_on(quiet.next()).expect("still there").revision, 101);
-    assert!(block_on(slow.next()).is_none(), "it is told to start over");
+    assert_eq!(quiet.next().now_or_never().flatten().expect("still there").revision, 101);
+    assert!(slow.next().now_or_never().expect("an answer").is_none(), "it is told to start over");
 }

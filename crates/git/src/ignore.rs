@@ -68,7 +68,9 @@ mod tests {
     #[track_caller]
     fn check(lists: &[(&str, &str)], excluded: &[&str], kept: &[&str]) {
         let mut patterns = Patterns::new();
-        lists.iter().for_each(|(directory, text)| patterns.add(directory, text.as_bytes()));
+        for (directory, text) in lists {
+            patterns.add(directory, text.as_bytes());
+        }
         let out = |it: &&&str| patterns.exclude(it);
         assert_eq!(excluded.iter().filter(|it| !out(it)).collect::<Vec<_>>(), [&""; 0], "kept");
         assert_eq!(kept.iter().filter(out).collect::<Vec<_>>(), [&""; 0], "excluded");

@@ -160,7 +160,7 @@ impl Client {
 
     fn unreachable(&self, error: &ureq::Error) -> FetchError {
         let mut reason = error.to_string();
-        if reason.contains("UnknownIssuer") {
+        if reason.to_lowercase().contains("certificate") {
             reason.push_str(
                 "; if its authority is your own, give its certificate as ca.crt in the Secret",
             );

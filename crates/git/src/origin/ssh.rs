@@ -22,6 +22,8 @@ use crate::error::FetchError;
 use crate::remote::{Credentials, Remote};
 
 pub(super) struct Dial {
+    /// `ssh`, but for tests.
+    program: PathBuf,
     url: gix::Url,
     shown: String,
     credentials: Credentials,
@@ -46,6 +48,7 @@ impl Dial {
             return Err(FetchError::BadCredentials { reason });
         }
         Ok(Self {
+            program: "ssh".into(),
             url,
             shown: remote.shown(),
             credentials: remote.credentials.clone(),
@@ -55,7 +58,7 @@ impl Dial {
 
     /// The command, its files in `directory`.
     fn command(&self, directory: &Path) -> io::Result<Command> {
-        let mut ssh = Command::new("ssh");
+        let mut ssh = Command::new(&self.program);
         let mut option = |it: String| {
             ssh.args(["-o", &it]);
         };
@@ -280,7 +283,121 @@ impl Write for Input {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
+    use super::super::wire::Wire;
+    use super::super::{Origin, Source};
     use super::*;
+    use crate::write::{Author, init_with};
+
+    /// Does on this machine what it is asked to do on another, as sshd does.
+    const OBEYS: &str = "for it; do last=$it; done; exec sh -c \"$last\"";
+
+    /// A repository, and a program in ssh's place that runs `script`.
+    struct Faked {
+        place: TempDir,
+        wire: Wire,
+        store: gix::Repository,
+        commit: String,
+    }
+
+    fn faked(script: &str, credentials: Credentials) -> Faked {
+        let place = tempfile::tempdir().unwrap();
+        let origin = place.path().join("or'igin");
+        let author = Author { name: "a".to_owned(), email: "b".to_owned() };
+        let time = Timestamp::from_second(1).unwrap();
+        let commit = init_with(&origin, &[("a.yaml", "a: 1\n")], "x", &author, time).unwrap();
+        let program = place.path().join("ssh");
+        // Written by another process: what we have open for writing, a fork of another test would hold open.
+        let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod 755 \"$0\"";
+        let written = Command::new("sh").args(["-c", write]).arg(&program).arg(script).status();
+        assert!(written.unwrap().success());
+        let remote = Remote {
+            credentials,
+            timeout: Duration::from_secs(1),
+            ..Remote::new(format!("ssh://git@example.com{}", origin.display()))
+        };
+        let url = remote.parsed().unwrap();
+        let dial = Dial { program, ..Dial::new(url.clone(), &remote).unwrap() };
+        let wire = Wire::new(&remote, url, Box::new(dial));
+        let store = gix::init_bare(place.path().join("store")).unwrap();
+        Faked { place, wire, store, commit }
+    }
+
+    fn has_git() -> bool {
+        let found =
+            Command::new("git").arg("--version").output().is_ok_and(|it| it.status.success());
+        if !found {
+            eprintln!("SKIPPED: git is not installed");
+        }
+        found
+    }
+
+    #[test]
+    fn git_speaks_through_the_program() {
+        if !has_git() {
+            return;
+        }
+        let faked = faked(OBEYS, Credentials::default());
+        let listed = faked.wire.references(&faked.store, "refs/heads/").unwrap();
+        assert_eq!(listed.len(), 1);
+        assert_eq!(
+            (listed[0].name.as_str(), listed[0].commit.to_string()),
+            ("refs/heads/main", faked.commit)
+        );
+        faked.wire.bring(&faked.store, &Source::Reference("refs/heads/main")).unwrap();
+        assert!(faked.store.find_commit(listed[0].commit).is_ok());
+    }
+
+    #[test]
+    fn keys_are_private_and_gone_afterwards_and_hosts_are_checked() {
+        if !has_git() {
+            return;
+        }
+        let credentials = Credentials {
+            identity: Some("-----KEY-----\r\nx".to_owned()),
+            known_hosts: Some("example.com ssh-ed25519 AAAA".to_owned()),
+            ..Credentials::default()
+        };
+        let script = format!(
+            "for it; do case $it in IdentityFile=*) key=$(echo $it | cut -d'\"' -f2);; esac; done
+             (echo \"$@\"; ls -l \"$key\"; cat \"$key\"; echo \"$key\") > \"$(dirname $0)/seen\"
+             {OBEYS}"
+        );
+        let faked = faked(&script, credentials);
+        faked.wire.references(&faked.store, "refs/heads/").unwrap();
+        let seen = fs::read_to_string(faked.place.path().join("seen")).unwrap();
+        for expected in
+            ["StrictHostKeyChecking=yes", "BatchMode=yes", "IdentitiesOnly=yes", "git@example.com"]
+        {
+            assert!(seen.contains(expected), "{expected} in {seen}");
+        }
+        assert!(seen.contains("-rw-------") && seen.contains("-----KEY-----\nx\n"), "{seen}");
+        let key = seen.lines().last().unwrap();
+        assert!(key.ends_with("identity") && !Path::new(key).exists(), "{key}");
+    }
+
+    #[test]
+    fn a_refusal_and_a_silence_are_told_apart() {
+        let refused = faked(
+            "echo 'git@h: Permission denied (publickey).' >&2; exit 255",
+            Credentials::default(),
+        );
+        let error = refused.wire.references(&refused.store, "refs/heads/").unwrap_err();
+        assert!(matches!(error, FetchError::AuthRefused { .. }), "{error:?}");
+        let silent = faked("exec sleep 600", Credentials::default());
+        let error = silent.wire.references(&silent.store, "refs/heads/").unwrap_err();
+        assert!(
+            matches!(&error, FetchError::Unreachable { reason, .. } if reason.contains("silent for 1 s")),
+            "{error:?}"
+        );
+        let gone = faked(OBEYS, Credentials::default());
+        fs::remove_dir_all(gone.place.path().join("or'igin")).unwrap();
+        if has_git() {
+            let error = gone.wire.references(&gone.store, "refs/heads/").unwrap_err();
+            assert!(matches!(error, FetchError::RemoteGone { .. }), "{error:?}");
+        }
+    }
 
     #[test]
     fn last_words_are_understood() {

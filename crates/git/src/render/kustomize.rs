@@ -1,7 +1,7 @@
 //! Runs kustomize, or kubectl's own copy of it, on files of its own in a private directory.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
@@ -31,7 +31,7 @@ pub(super) fn build(
     Ok(values.into_iter().map(object).collect())
 }
 
-/// Builds a kustomization on top of `objects`, with what the options ask for. Objects keep their files where they keep their names.
+/// Builds a kustomization on top of `objects`, with what the options ask for. Objects keep their files, but for those that components add.
 pub(super) fn overlay(
     objects: &[RenderedObject],
     tree: &Tree,
@@ -71,12 +71,21 @@ pub(super) fn overlay(
     fs::write(directory.join("kustomization.yaml"), Value::Object(kustomization).to_string())?;
     let file = objects.first().map_or_else(|| tree.path().to_owned(), |it| it.file.clone());
     let values = Run { place: place.path(), file: &file, options }.build(&directory, false)?;
-    let origin = |value: &Value| objects.iter().find(|it| identity(&it.value) == identity(value));
+    let origin =
+        |value: &Value| objects.iter().find(|it| renamed(&it.value, options) == identity(value));
     let object = |value: Value| match origin(&value) {
         Some(before) => RenderedObject { value, ..before.clone() },
         None => RenderedObject { value, file: tree.path().to_owned(), line: 0 },
     };
     Ok(values.into_iter().map(object).collect())
+}
+
+/// Who an object is once it has its prefix and suffix.
+fn renamed(value: &Value, options: &Options) -> [String; 4] {
+    let [group, kind, namespace, name] = identity(value);
+    let [prefix, suffix] =
+        [&options.name_prefix, &options.name_suffix].map(|it| it.as_deref().unwrap_or_default());
+    [group, kind, namespace, format!("{prefix}{name}{suffix}")]
 }
 
 fn write(place: &Path, closure: &Closure) -> Result<(), BuildError> {
@@ -145,11 +154,10 @@ impl Run<'_> {
 
     /// What the program prints, if it succeeds in time.
     fn run(&self, mut command: Command) -> Result<String, BuildError> {
-        let spawned =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = spawned.map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => BuildError::NoKustomize { file: self.file.to_owned() },
-            _ => error.into(),
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| {
+            let program = Path::new(command.get_program()).display();
+            self.refused(format!("could not start {program}: {error}"))
         })?;
         let (done, wait) = channel();
         let readers: Vec<_> = [
@@ -201,7 +209,7 @@ impl Run<'_> {
             .lines()
             .map(|it| it.trim().trim_start_matches("Error: ").trim_start_matches("error: "));
         lines
-            .filter(|it| !it.is_empty() && !it.starts_with("# Warning"))
+            .filter(|it| !matches!(*it, "" | "<" | ">") && !it.starts_with("# Warning"))
             .collect::<Vec<_>>()
             .join("; ")
     }

@@ -1,6 +1,9 @@
 //! Repositories to fetch from, made without git, and by git where it is installed.
 
 #![allow(dead_code, reason = "every test file takes what it needs")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+pub mod http;
 
 use std::fs;
 use std::path::{Path, PathBuf};

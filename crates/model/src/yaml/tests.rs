@@ -10,8 +10,12 @@ fn read(text: &str, reading: Reading) -> Vec<Value> {
 
 #[track_caller]
 fn check(text: &str, kubectl: &Value, kustomize: &Value) {
-    assert_eq!(read(text, Reading::Kubectl), [kubectl.clone()], "kubectl reads {text}");
-    assert_eq!(read(text, Reading::Kustomize), [kustomize.clone()], "kustomize reads {text}");
+    assert_eq!(read(text, Reading::Kubectl), std::slice::from_ref(kubectl), "kubectl reads {text}");
+    assert_eq!(
+        read(text, Reading::Kustomize),
+        std::slice::from_ref(kustomize),
+        "kustomize reads {text}"
+    );
 }
 
 #[track_caller]

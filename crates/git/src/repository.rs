@@ -18,62 +18,130 @@ use crate::tree::Tree;
 /// How often a branch may move between its listing and its fetch before that is an error.
 const ATTEMPTS: usize = 3;
 
+/// How many packs a store may hold: every change adds one, and nothing here joins them.
+const PACKS: usize = 50;
+/// How many packs gix can know at once, those of a repository read in place included.
+const SLOTS: u16 = 2048;
+
 /// The local copy of one remote. Share it behind an `Arc`: fetches wait for one another, reading waits for none.
 #[derive(Debug)]
 pub struct Repository {
-    path: PathBuf,
-    store: Mutex<ThreadSafeRepository>,
+    directory: PathBuf,
+    store: Mutex<Store>,
     /// Held while fetching.
     fetching: Mutex<()>,
 }
 
+/// One bare repository, `<generation>.git` in the cache directory.
+#[derive(Debug, Clone)]
+struct Store {
+    generation: u32,
+    path: PathBuf,
+    repository: ThreadSafeRepository,
+}
+
 impl Repository {
-    /// Opens the store at `cache_dir`, made anew where there is none or none that can be read.
+    /// Opens the store in `cache_dir`, made anew where there is none or none that can be read.
     pub fn open_or_init(cache_dir: &Path) -> Result<Self, FetchError> {
-        let store = match open(cache_dir) {
-            Ok(store) => store,
-            Err(_) => init(cache_dir)?,
+        let mut generations = generations(cache_dir);
+        let newest = generations.pop();
+        let store = newest.and_then(|it| Store::open(cache_dir, it).ok());
+        // What a run cut short left behind, or cannot be read: all of it can be fetched again.
+        let old = generations.into_iter().chain(newest.filter(|_| store.is_none()));
+        for generation in old {
+            let path = path_of(cache_dir, generation);
+            fs::remove_dir_all(&path).map_err(|error| store_error(&path, error))?;
+        }
+        let store = match store {
+            Some(store) => store,
+            None => Store::init(cache_dir, newest.unwrap_or(1))?,
         };
-        Ok(Self { path: cache_dir.to_owned(), store: Mutex::new(store), fetching: Mutex::new(()) })
+        Ok(Self {
+            directory: cache_dir.to_owned(),
+            store: Mutex::new(store),
+            fetching: Mutex::new(()),
+        })
     }
 
     /// Finds out which commit `reference` names at `remote` now, and brings it here if it is not.
     ///
-    /// Where nothing changed only references are listed, and for a commit that is here not even those.
+    /// Where nothing changed only references are listed, and for a commit that is here not even those. Commits that
+    /// were fetched long before may no longer be here afterwards.
     pub fn fetch(&self, remote: &Remote, reference: &Reference) -> Result<Revision, FetchError> {
         let _one_at_a_time = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted = reference.wanted()?;
         let origin = origin::open(remote)?;
-        self.read_through(origin.objects().as_deref())?;
-        let store = self.store().to_thread_local();
-        match &wanted {
-            Wanted::Commit { id, branch } => {
-                if !has(&store, *id) {
-                    bring_commit(origin.as_ref(), &store, *id, branch.as_deref(), remote)?;
-                }
-                Ok(Revision::new(branch.as_deref(), *id))
-            }
-            _ => follow(origin.as_ref(), &store, &wanted, remote),
+        let store = self.store().reading_through(origin.objects().as_deref())?;
+        self.take(store.clone());
+        let revision = find(origin.as_ref(), &store, &wanted, remote)?;
+        if store.packs() > PACKS {
+            self.renew(&store, origin.as_ref(), &wanted, remote)?;
         }
+        Ok(revision)
     }
 
     /// The tree of a commit that was fetched, from `path` (`""`, `.` and `./` are the root) downwards.
     pub fn tree(&self, commit: &str, path: &str) -> Result<Tree, TreeError> {
-        Tree::open(self.store(), commit, path)
+        Tree::open(self.store().repository, commit, path)
     }
 
-    fn store(&self) -> ThreadSafeRepository {
+    fn store(&self) -> Store {
         self.store.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Makes the store read `objects` as its own, or nothing but its own.
-    fn read_through(&self, objects: Option<&Path>) -> Result<(), FetchError> {
+    fn take(&self, store: Store) {
+        *self.store.lock().unwrap_or_else(PoisonError::into_inner) = store;
+    }
+
+    /// Goes on with a new store that holds what is wanted and no more. The old one stays for trees that are being
+    /// read, until the next time.
+    fn renew(
+        &self,
+        old: &Store,
+        origin: &dyn Origin,
+        wanted: &Wanted,
+        remote: &Remote,
+    ) -> Result<(), FetchError> {
+        let store = Store::init(&self.directory, old.generation + 1)?;
+        find(origin, &store, wanted, remote)?;
+        for generation in generations(&self.directory).into_iter().filter(|it| *it < old.generation)
+        {
+            let path = path_of(&self.directory, generation);
+            fs::remove_dir_all(&path).map_err(|error| store_error(&path, error))?;
+        }
+        self.take(store);
+        Ok(())
+    }
+}
+
+impl Store {
+    fn open(directory: &Path, generation: u32) -> Result<Self, FetchError> {
+        let path = path_of(directory, generation);
+        let repository = ThreadSafeRepository::open_opts(&path, options());
+        let repository = repository.map_err(|error| store_error(&path, error))?;
+        Ok(Self { generation, path, repository })
+    }
+
+    fn init(directory: &Path, generation: u32) -> Result<Self, FetchError> {
+        let path = path_of(directory, generation);
+        let failed = |error: std::io::Error| store_error(&path, error);
+        if path.exists() {
+            fs::remove_dir_all(&path).map_err(failed)?;
+        }
+        fs::create_dir_all(&path).map_err(failed)?;
+        let bare = gix::create::Kind::Bare;
+        ThreadSafeRepository::init_opts(&path, bare, gix::create::Options::default(), options())
+            .map_err(|error| store_error(&path, error))?;
+        Self::open(directory, generation)
+    }
+
+    /// The same, with `objects` as if they were its own, or nothing but its own.
+    fn reading_through(self, objects: Option<&Path>) -> Result<Self, FetchError> {
         let failed = |error: std::io::Error| store_error(&self.path, error);
         let file = self.path.join("objects/info/alternates");
         let wanted = objects.map(|it| format!("{}\n", it.display()));
-        let current = fs::read_to_string(&file).ok();
-        if wanted == current {
-            return Ok(());
+        if wanted == fs::read_to_string(&file).ok() {
+            return Ok(self);
         }
         match wanted {
             Some(text) => {
@@ -82,10 +150,46 @@ impl Repository {
             }
             None => fs::remove_file(&file).map_err(failed)?,
         }
-        let store = open(&self.path).map_err(|error| store_error(&self.path, error))?;
-        *self.store.lock().unwrap_or_else(PoisonError::into_inner) = store;
-        Ok(())
+        let repository = ThreadSafeRepository::open_opts(&self.path, options());
+        let repository = repository.map_err(|error| store_error(&self.path, error))?;
+        Ok(Self { repository, ..self })
     }
+
+    fn packs(&self) -> usize {
+        fs::read_dir(self.path.join("objects/pack")).map_or(0, |it| {
+            it.flatten().filter(|it| it.path().extension().is_some_and(|it| it == "pack")).count()
+        })
+    }
+}
+
+fn path_of(directory: &Path, generation: u32) -> PathBuf {
+    directory.join(format!("{generation}.git"))
+}
+
+/// The stores in `directory`, oldest first. What is named otherwise is none of ours.
+fn generations(directory: &Path) -> Vec<u32> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let number = |it: fs::DirEntry| it.file_name().to_str()?.strip_suffix(".git")?.parse().ok();
+    let mut found: Vec<u32> = entries.filter_map(number).collect();
+    found.sort_unstable();
+    found
+}
+
+/// The commit that is wanted, brought into `store`.
+fn find(
+    origin: &dyn Origin,
+    store: &Store,
+    wanted: &Wanted,
+    remote: &Remote,
+) -> Result<Revision, FetchError> {
+    let store = store.repository.to_thread_local();
+    let Wanted::Commit { id, branch } = wanted else {
+        return follow(origin, &store, wanted, remote);
+    };
+    if !has(&store, *id) {
+        bring_commit(origin, &store, *id, branch.as_deref(), remote)?;
+    }
+    Ok(Revision::new(branch.as_deref(), *id))
 }
 
 /// Where the reference is now, and its commit here. A branch that moves meanwhile is looked up again.
@@ -143,28 +247,10 @@ fn has(store: &gix::Repository, id: ObjectId) -> bool {
     store.find_commit(id).is_ok_and(|commit| commit.tree_id().is_ok_and(|it| store.has_object(it)))
 }
 
-fn open(path: &Path) -> Result<ThreadSafeRepository, gix::Error> {
-    ThreadSafeRepository::open_opts(path, options())
-}
-
 /// The store's own configuration and nobody else's.
 fn options() -> gix::open::Options {
-    gix::open::Options::isolated().open_path_as_is(true)
-}
-
-fn init(path: &Path) -> Result<ThreadSafeRepository, FetchError> {
-    // What a run cut short left behind, or what cannot be read: all of it can be fetched again. Anything else is not ours.
-    let is_empty = fs::read_dir(path).map_or(true, |mut it| it.next().is_none());
-    if !is_empty {
-        if !path.join("objects").is_dir() {
-            return Err(store_error(path, "the directory holds something else"));
-        }
-        fs::remove_dir_all(path).map_err(|error| store_error(path, error))?;
-    }
-    fs::create_dir_all(path).map_err(|error| store_error(path, error))?;
-    let bare = gix::create::Kind::Bare;
-    ThreadSafeRepository::init_opts(path, bare, gix::create::Options::default(), options())
-        .map_err(|error| store_error(path, error))
+    use gix::odb::store::init::Slots;
+    gix::open::Options::isolated().open_path_as_is(true).object_store_slots(Slots::Given(SLOTS))
 }
 
 fn store_error(path: &Path, source: impl Into<crate::error::Source>) -> FetchError {

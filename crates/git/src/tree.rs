@@ -60,19 +60,13 @@ impl Tree {
         commit: &str,
         path: &str,
     ) -> Result<Self, TreeError> {
-        let walk = Walk {
-            repository: store.to_thread_local(),
-            root: ObjectId::null(gix::hash::Kind::Sha1),
-        };
-        let failed = |error: gix::Error| TreeError::object(format!("commit {commit}"), error);
-        let id = ObjectId::from_hex(commit.as_bytes())
-            .map_err(|error| TreeError::object(format!("commit {commit}"), error))?;
-        let root = walk
-            .repository
-            .find_commit(id)
-            .and_then(|it| it.tree_id().map(gix::Id::detach))
-            .map_err(failed)?;
-        let walk = Walk { root, ..walk };
+        let repository = store.to_thread_local();
+        let object =
+            |error: crate::error::Source| TreeError::object(format!("commit {commit}"), error);
+        let id = ObjectId::from_hex(commit.as_bytes()).map_err(|error| object(error.into()))?;
+        let found = repository.find_commit(id).and_then(|it| it.tree_id().map(gix::Id::detach));
+        let root = found.map_err(|error| object(error.into()))?;
+        let walk = Walk { repository, root };
         let wanted = normal(path).unwrap_or_else(|| path.to_owned());
         let missing = |reason: Option<&str>| TreeError::PathMissing {
             path: path.to_owned(),
@@ -90,17 +84,9 @@ impl Tree {
                 return Err(TreeError::Symlink { file, target, reason });
             }
         };
-        let mut list = List {
-            walk: &walk,
-            entries: BTreeMap::new(),
-            linked: real != wanted,
-            open: Vec::new(),
-            seen: 0,
-        };
-        list.directory(id, &wanted)?;
-        let List { entries, linked, .. } = list;
+        let (entries, linked) = walk.list(id, &wanted)?;
         let above = walk.ignores_above(&wanted);
-        Ok(Self { store, root, id, path: wanted, entries, linked, above })
+        Ok(Self { store, root, id, linked: linked || real != wanted, path: wanted, entries, above })
     }
 
     /// The path it was opened at, without slashes at its ends; empty for the root.
@@ -145,15 +131,7 @@ impl Tree {
     pub(crate) fn sibling(&self, path: &str) -> Result<Option<Self>, TreeError> {
         let walk = Walk { repository: self.store.to_thread_local(), root: self.root };
         let Ok(Found::Directory { id, .. }) = walk.find(path) else { return Ok(None) };
-        let mut list = List {
-            walk: &walk,
-            entries: BTreeMap::new(),
-            linked: false,
-            open: Vec::new(),
-            seen: 0,
-        };
-        list.directory(id, path)?;
-        let (entries, linked) = (list.entries, list.linked);
+        let (entries, linked) = walk.list(id, path)?;
         Ok(Some(Self {
             id,
             path: path.to_owned(),
@@ -250,6 +228,14 @@ impl Walk {
             }
         }
         Ok(Found::Directory { id: at, path: walked })
+    }
+
+    /// Everything below a directory that is known as `path`, and whether symlinks were followed.
+    fn list(&self, id: ObjectId, path: &str) -> Result<(BTreeMap<String, Entry>, bool), TreeError> {
+        let mut list =
+            List { walk: self, entries: BTreeMap::new(), linked: false, open: Vec::new(), seen: 0 };
+        list.directory(id, path)?;
+        Ok((list.entries, list.linked))
     }
 
     fn child(&self, tree: ObjectId, name: &str) -> Option<(EntryKind, ObjectId)> {

@@ -32,7 +32,7 @@ fn remote(server: &Server) -> Remote {
 }
 
 fn objects(followed: &Followed) -> usize {
-    let count = git(&followed.place.path().join("cache"), &["count-objects", "-v"]);
+    let count = git(&followed.place.path().join("cache/1.git"), &["count-objects", "-v"]);
     let number = |field: &str| {
         let line = count.lines().find_map(|it| it.strip_prefix(field)).unwrap();
         line.trim().parse::<usize>().unwrap()
@@ -191,6 +191,32 @@ fn secrets_that_could_not_work_are_refused_before_they_are_sent() {
     let remote = Remote { credentials, ..Remote::new("http://localhost/x") };
     let error = cache.fetch(&remote, &Reference::branch("main")).unwrap_err();
     assert!(matches!(error, FetchError::BadCredentials { .. }), "{error:?}");
+}
+
+#[test]
+fn a_store_does_not_grow_without_end() {
+    let Some((followed, server)) = served(None) else { return };
+    let cache = followed.place.path().join("cache");
+    let mut tree = None;
+    for index in 0..55 {
+        followed.write("a.yaml", &format!("a: new {index}\n"));
+        let commit = followed.commit();
+        let found = followed.cache.fetch(&remote(&server), &Reference::branch("main")).unwrap();
+        assert_eq!(found.commit, commit);
+        if index == 50 {
+            tree = Some(followed.cache.tree(&commit, "").unwrap());
+        }
+    }
+    let packs = |store: &str| fs::read_dir(cache.join(store).join("objects/pack")).unwrap().count();
+    assert!(packs("2.git") < 20, "{}", packs("2.git"));
+    assert_eq!(
+        tree.unwrap().read("a.yaml").unwrap(),
+        b"a: new 50\n",
+        "what was being read still is"
+    );
+    let again = kogge_git::Repository::open_or_init(&cache).unwrap();
+    assert!(again.tree(&followed.commit(), "").is_ok());
+    assert!(!cache.join("1.git").exists());
 }
 
 #[test]

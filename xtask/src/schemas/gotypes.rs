@@ -25,7 +25,10 @@ impl Structs {
             let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if path.is_dir() {
                 self.read_tree(&path, &format!("{name}.{file}"))?;
-            } else if file.ends_with(".go") && !file.contains("_test") && !file.contains("generated") {
+            } else if path.extension().is_some_and(|it| it == "go")
+                && !file.contains("_test")
+                && !file.contains("generated")
+            {
                 self.read(&fs::read_to_string(&path)?, name);
             }
         }

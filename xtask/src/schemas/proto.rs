@@ -61,7 +61,7 @@ impl Messages {
         for line in text.lines() {
             let line = line.split("//").next().unwrap_or_default().trim();
             if let Some(name) = line.strip_prefix("package ") {
-                package = name.trim_end_matches(';').to_owned();
+                name.trim_end_matches(';').clone_into(&mut package);
             } else if let Some(rest) = line.strip_prefix("message ") {
                 let name = format!("{package}.{}", rest.trim_end_matches('{').trim());
                 self.0.insert(name.clone(), Vec::new());

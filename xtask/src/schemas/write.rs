@@ -124,7 +124,8 @@ fn message(out: &mut String, name: &str, schema: &Value, types: &Types) -> anyho
         }
         let mut ty = String::new();
         type_of(&mut ty, schema)?;
-        let is_struct = ty.starts_with('@') || matches!(ty.as_str(), "time" | "micro" | "qty" | "ios");
+        let is_struct =
+            ty.starts_with('@') || matches!(ty.as_str(), "time" | "micro" | "qty" | "ios");
         let omitted = if omitted.contains(field.as_str()) && !is_struct { "~" } else { "" };
         write!(out, " {field}{mark}{omitted} {path} {ty}")?;
         attributes(out, schema)?;

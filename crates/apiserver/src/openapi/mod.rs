@@ -28,6 +28,7 @@ use crate::{
 };
 
 /// A kind as its documents need it.
+#[expect(clippy::struct_field_names, reason = "a kind's kind is what Kubernetes calls it")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kind<'a> {
     pub group: &'a str,
@@ -139,11 +140,14 @@ fn index(kinds: &[Kind]) -> Value {
     for kind in kinds {
         places.entry(kind.place()).or_default().push(*kind);
     }
-    let paths = places.into_iter().map(|(place, kinds)| {
-        let url = format!("/openapi/v3/{place}?hash={}", hash(&kinds));
-        (place, json!({ "serverRelativeURL": url }))
-    });
-    json!({ "paths": serde_json::Map::from_iter(paths) })
+    let paths: serde_json::Map<String, Value> = places
+        .into_iter()
+        .map(|(place, kinds)| {
+            let url = format!("/openapi/v3/{place}?hash={}", hash(&kinds));
+            (place, json!({ "serverRelativeURL": url }))
+        })
+        .collect();
+    json!({ "paths": paths })
 }
 
 /// Of everything that the document of these kinds depends on.
@@ -167,5 +171,9 @@ fn hash(kinds: &[Kind]) -> String {
             None => digest.update(env!("CARGO_PKG_VERSION")),
         }
     }
-    digest.finalize().iter().map(|it| format!("{it:02X}")).collect()
+    let mut hash = String::with_capacity(64);
+    for byte in digest.finalize() {
+        hash.push_str(&format!("{byte:02X}"));
+    }
+    hash
 }

@@ -89,10 +89,10 @@ fn operation(kind: &Kind, name: &str, action: &str) -> Value {
         "patch" => {
             let allowed =
                 PATCHES.iter().filter(|it| kind.schema.is_none() || !it.contains("strategic"));
-            let content =
-                allowed.map(|it| ((*it).to_owned(), json!({"schema": {"type": "object"}})));
-            operation["requestBody"] =
-                json!({"required": true, "content": Map::from_iter(content)});
+            let content: Map<String, Value> = allowed
+                .map(|it| ((*it).to_owned(), json!({"schema": {"type": "object"}})))
+                .collect();
+            operation["requestBody"] = json!({"required": true, "content": content});
         }
         _ => {}
     }

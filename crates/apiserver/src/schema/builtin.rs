@@ -95,26 +95,6 @@ impl Builtin {
         self.messages.get("apimachinery.pkg.apis.meta.v1.ObjectMeta").copied().unwrap_or(NONE)
     }
 
-    /// All messages by name without `io.k8s.`, in order of name.
-    pub(crate) fn messages(&self) -> Vec<(&'static str, Type<'_>)> {
-        let mut all: Vec<_> = self
-            .messages
-            .iter()
-            .map(|(name, node)| (*name, Type::at(&self.schema, *node)))
-            .collect();
-        all.sort_by_key(|it| it.0);
-        all
-    }
-
-    /// `(apiVersion, kind)` of a message that is one, in no order.
-    pub(crate) fn kind_names(
-        &self,
-    ) -> impl Iterator<Item = (&'static str, &'static str, Type<'_>)> {
-        self.kinds
-            .iter()
-            .map(|((version, kind), node)| (*version, *kind, Type::at(&self.schema, *node)))
-    }
-
     fn parse(table: &'static str) -> Self {
         let mut reader = Reader::default();
         // Messages first, so that fields can refer to any of them.
@@ -230,7 +210,7 @@ impl Reader {
             ("lk", keys) => node.keys = self.builder.keys(keys.split(',')),
             ("pk", key) => node.merge_key = self.builder.text(Cow::Borrowed(key)),
             ("ps", words) => {
-                words.split(',').filter_map(Flags::strategy).for_each(|it| node.flags.set(it))
+                words.split(',').filter_map(Flags::strategy).for_each(|it| node.flags.set(it));
             }
             _ => {}
         }

@@ -11,7 +11,9 @@ pub fn apply(ty: Type, value: &mut Value) {
         Value::Object(map) => object(ty, map),
         Value::Array(list) => {
             if let Some(item) = ty.item() {
-                list.iter_mut().for_each(|it| apply_item(item, it));
+                for value in list {
+                    apply_item(item, value);
+                }
             }
         }
         _ => {}
@@ -31,7 +33,9 @@ fn apply_item(ty: Type, value: &mut Value) {
 fn object(ty: Type, map: &mut Map<String, Value>) {
     if ty.shape() == Shape::Map {
         if let Some(item) = ty.item() {
-            map.values_mut().for_each(|it| apply_item(item, it));
+            for value in map.values_mut() {
+                apply_item(item, value);
+            }
         }
         return;
     }

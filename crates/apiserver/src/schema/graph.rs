@@ -149,7 +149,6 @@ pub(crate) struct Rules {
     pub max_items: Option<u64>,
     pub min_properties: Option<u64>,
     pub max_properties: Option<u64>,
-    pub unique_items: bool,
     pub pattern: Option<Regex>,
     pub format: Box<str>,
     pub one_of_values: Vec<Value>,

@@ -217,6 +217,8 @@ pub struct NamedField<'a> {
 }
 
 #[cfg(test)]
+mod custom_tests;
+#[cfg(test)]
 pub(crate) mod golden;
 #[cfg(test)]
 mod tests;

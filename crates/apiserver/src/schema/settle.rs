@@ -220,7 +220,7 @@ fn go_type(ty: Type) -> String {
     }
 }
 
-fn wrong(path: &Path, why: impl ToString) -> TypeError {
+fn wrong(path: &Path, why: &impl ToString) -> TypeError {
     TypeError::Value { field: path.to_string(), why: why.to_string() }
 }
 
@@ -230,7 +230,7 @@ fn quantity(value: &mut Value, path: &Path) -> Result<(), TypeError> {
         Value::Number(number) => number.to_string(),
         other => other.to_string(),
     };
-    let parsed: Quantity = text.parse().map_err(|error| wrong(path, error))?;
+    let parsed: Quantity = text.parse().map_err(|error| wrong(path, &error))?;
     *value = parsed.to_string().into();
     Ok(())
 }
@@ -238,7 +238,7 @@ fn quantity(value: &mut Value, path: &Path) -> Result<(), TypeError> {
 fn time(text: &str, format: &str, path: &Path) -> Result<String, TypeError> {
     let layout = "2006-01-02T15:04:05Z07:00";
     let at: Timestamp = text.parse().map_err(|_| {
-        wrong(path, format!("parsing time {text:?} as {layout:?}: cannot parse it"))
+        wrong(path, &format!("parsing time {text:?} as {layout:?}: cannot parse it"))
     })?;
     Ok(at.strftime(format).to_string())
 }
@@ -254,7 +254,7 @@ fn base64(text: &mut String, path: &Path) -> Result<(), TypeError> {
                 | base64::DecodeError::InvalidLastSymbol(at, _) => at,
                 _ => text.len(),
             };
-            Err(wrong(path, format!("illegal base64 data at input byte {at}")))
+            Err(wrong(path, &format!("illegal base64 data at input byte {at}")))
         }
     }
 }

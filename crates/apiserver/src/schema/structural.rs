@@ -216,7 +216,6 @@ fn rules(builder: &mut Builder, schema: &Map<String, Value>) -> Option<Rules> {
         max_items: count("maxItems"),
         min_properties: count("minProperties"),
         max_properties: count("maxProperties"),
-        unique_items: is("uniqueItems"),
         pattern: word("pattern").and_then(|it| Regex::new(it).ok()),
         format: word("format").unwrap_or_default().into(),
         one_of_values: schema.get("enum").and_then(Value::as_array).cloned().unwrap_or_default(),

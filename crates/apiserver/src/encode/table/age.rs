@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 /// `5s`, `3m4s`, `2h`, `4d7h`, `2y`: two units where the first is small.
-pub(crate) fn human_duration(duration: SignedDuration) -> String {
+pub fn human_duration(duration: SignedDuration) -> String {
     let seconds = duration.as_secs();
     if seconds < -1 {
         return "<invalid>".into();

@@ -24,7 +24,6 @@ mod tests;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-pub(crate) use self::age::human_duration;
 use crate::registry::Resource;
 
 /// Name, type and priority of a column.
@@ -77,7 +76,7 @@ impl<'a> Tables<'a> {
     pub fn render<'o>(
         &self,
         objects: impl IntoIterator<Item = &'o Value>,
-        metadata: Value,
+        metadata: &Value,
         with_columns: bool,
         now: Timestamp,
     ) -> Value {

@@ -52,7 +52,7 @@ fn columns_are_those_of_kubernetes() {
         let resource = resource(&record);
         let table = Tables::new(&resource, "v1", Include::None).render(
             &[],
-            json!({}),
+            &json!({}),
             true,
             Timestamp::UNIX_EPOCH,
         );
@@ -74,7 +74,7 @@ fn columns_are_those_of_kubernetes() {
 /// The server's clock and that of the record may differ by a second.
 fn cells(resource: &Resource, object: &Value, now: Timestamp) -> Value {
     let tables = Tables::new(resource, "v1", Include::None);
-    tables.render([object], json!({}), true, now)["rows"][0].clone()
+    tables.render([object], &json!({}), true, now)["rows"][0].clone()
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_row_carries_what_was_asked_for() {
     let row = |include| {
         Tables::new(&resource, "v1beta1", include).render(
             [&object],
-            json!({"resourceVersion": "7"}),
+            &json!({"resourceVersion": "7"}),
             false,
             Timestamp::UNIX_EPOCH,
         )
@@ -135,7 +135,7 @@ fn custom_kinds_without_columns_show_their_age() {
     let object = json!({"metadata": {"name": "k", "creationTimestamp": "1970-01-01T00:00:00Z"}});
     let table = Tables::new(&resource, "v1", Include::None).render(
         [&object],
-        json!({}),
+        &json!({}),
         true,
         Timestamp::from_second(90).unwrap(),
     );

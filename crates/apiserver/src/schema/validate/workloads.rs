@@ -16,12 +16,11 @@ pub fn validate(kind: &str, object: &Value, causes: &mut Causes) {
             selected(kind, spec, &path, causes);
             deployment(spec, &path, causes);
         }
-        "ReplicaSet" => selected(kind, spec, &path, causes),
+        "ReplicaSet" | "DaemonSet" => selected(kind, spec, &path, causes),
         "StatefulSet" => {
             selected(kind, spec, &path, causes);
             causes.one_of(spec, &path, "podManagementPolicy", &["OrderedReady", "Parallel"]);
         }
-        "DaemonSet" => selected(kind, spec, &path, causes),
         "Job" => job(spec, &path, causes),
         "CronJob" => cron_job(spec, &path, causes),
         _ => {}

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use kogge_testkit::{kube, skip};
 
 use crate::{run, test, tidy, tools};
@@ -32,9 +32,9 @@ pub fn run(_: &Args) -> anyhow::Result<ExitCode> {
 fn real_kubernetes() -> anyhow::Result<()> {
     let missing = tools::fetch();
     ensure!(missing.is_empty(), "could not fetch {}", missing.join(", "));
-    let binary = crate::kube::build()?;
-    ensure!(binary.is_some(), "Go is not installed: the tests on real Kubernetes cannot run");
+    let binary = crate::kube::build()?
+        .context("Go is not installed: the tests on real Kubernetes cannot run")?;
     run::checked(&mut run::cargo(&["build", "--package", "kogge"]))?;
     let mut tests = run::cargo(&["test", "--workspace", "--test", "kube*"]);
-    test::counted(tests.env(skip::REQUIRE, "1").env(kube::BINARY, kube::cached()))
+    test::counted(tests.env(skip::REQUIRE, "1").env(kube::BINARY, binary))
 }

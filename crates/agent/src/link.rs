@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
 use kogge_member::ObjectKey;
+use kogge_model::Resources;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -133,8 +134,9 @@ pub struct ClusterState {
     /// Canonical quantities by resource name.
     pub allocatable: BTreeMap<String, String>,
     pub allocated: BTreeMap<String, String>,
-    /// What is free on each ready node, nodes with the same room counted together.
-    pub rooms: Vec<Room>,
+    /// What is free on each ready node, nodes with the same room counted together;
+    /// `None` until nodes and pods have been seen.
+    pub rooms: Option<Vec<Room>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,10 +146,10 @@ pub struct Unready {
     pub message: String,
 }
 
-/// `nodes` nodes that each have this much free: milli-CPU, bytes, counts.
+/// `nodes` nodes that each have this much free.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Room {
-    pub free: BTreeMap<String, i64>,
+    pub free: Resources,
     pub nodes: u32,
 }
 

@@ -1,1 +1,29 @@
-//! kogge-hub
+//! The hub: the Kubernetes API of a fleet, and the controllers behind it.
+//!
+//! Reading order follows an object: `admission` -> the API server's store ->
+//! `cache` -> `controllers/placement` -> `works` -> an agent (`link`) ->
+//! `reports` -> `controllers/status`. `hub` starts all of it.
+
+mod admission;
+mod bindings;
+mod cache;
+mod context;
+mod controllers;
+mod decisions;
+mod dispatch;
+mod events;
+mod hub;
+mod kinds;
+mod link;
+mod policies;
+mod reports;
+mod room;
+mod runner;
+mod works;
+
+pub use hub::{Hub, Options, StartError};
+
+/// The binding of a template, for those who explain where it runs.
+pub fn binding_of(template: &kogge_member::ObjectKey) -> kogge_member::ObjectKey {
+    bindings::key_for(template)
+}

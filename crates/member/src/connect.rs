@@ -24,7 +24,7 @@ pub enum ConnectError {
 }
 
 /// What a Cluster's Secret holds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
     /// `https://host:port`
     pub server: String,

@@ -1,0 +1,97 @@
+//! What the hub refuses, and what it warns of, when its API is written to or read.
+
+use std::collections::BTreeMap;
+
+use kogge_apiserver::{
+    Admission, AdmissionRequest, Operation, RequestInfo,
+    status::{Cause, Failure},
+};
+use kogge_member::ObjectKey;
+use kogge_placement::PolicySpec;
+
+use crate::{bindings, policies::Policies};
+
+/// The user that the hub's own controllers are.
+pub(crate) const HUB_USER: &str = "system:kogge:hub";
+
+pub(crate) struct HubAdmission {
+    policies: Policies,
+    /// Group and kind that only the hub writes.
+    read_only: BTreeMap<(String, String), ()>,
+}
+
+impl HubAdmission {
+    pub fn new(policies: Policies) -> Self {
+        let rows = kogge_api::rows();
+        let read_only = rows
+            .iter()
+            .filter(|it| it.read_only)
+            .map(|it| ((it.group.to_owned(), it.kind.to_owned()), ()))
+            .collect();
+        Self { policies, read_only }
+    }
+}
+
+impl Admission for HubAdmission {
+    fn review(&self, request: &mut AdmissionRequest) -> Result<Vec<String>, Failure> {
+        let resource = &request.resource;
+        let id = (resource.group.to_string(), resource.kind.to_string());
+        if self.read_only.contains_key(&id) && request.user.name != HUB_USER {
+            let kind = &resource.kind;
+            let message = format!("{kind} is a view: only the hub writes it; change the policy");
+            return Err(Failure::forbidden(message));
+        }
+        if request.operation == Operation::Delete || !request.subresource.is_empty() {
+            return Ok(Vec::new());
+        }
+        if id.0 == "policy.karmada.io" && id.1.ends_with("PropagationPolicy") {
+            return review_policy(request);
+        }
+        let namespace = request.namespace.clone().unwrap_or_default();
+        let key = ObjectKey::new(&id.0, &id.1, &namespace, &request.name);
+        let is_new = request.operation == Operation::Create;
+        if !is_new || !bindings::may_be_template(&key) || key.kind == "Namespace" {
+            return Ok(Vec::new());
+        }
+        if self.policies.select(&request.object).is_none() {
+            return Ok(vec![format!(
+                "no PropagationPolicy selects this {}, so it stays on the hub and runs nowhere",
+                resource.kind
+            )]);
+        }
+        Ok(Vec::new())
+    }
+
+    fn advise(&self, request: &RequestInfo) -> Option<String> {
+        elsewhere(&request.group, &request.resource).map(str::to_owned)
+    }
+}
+
+/// Where to look for what a hub does not have itself.
+fn elsewhere(group: &str, resource: &str) -> Option<&'static str> {
+    match (group, resource) {
+        ("", "pods" | "nodes" | "endpoints") | ("apps", "replicasets") => Some(
+            "the hub itself runs nothing: this kind lives on the members; \
+             use a member's context (kubectl config get-contexts) and see: kubectl get clusters",
+        ),
+        ("metrics.k8s.io", _) => Some("metrics are the members': use a member's context"),
+        _ => None,
+    }
+}
+
+/// A policy that the planner cannot read is refused, with the field's name.
+fn review_policy(request: &AdmissionRequest) -> Result<Vec<String>, Failure> {
+    let spec = request.object.get("spec").cloned().unwrap_or_default();
+    let spec: PolicySpec = serde_json::from_value(spec).map_err(|error| {
+        let kind = &request.resource.kind;
+        let name = &request.name;
+        let message = format!("{kind} \"{name}\" is invalid: spec: {error}");
+        let cause =
+            Cause { reason: "FieldValueInvalid", message: error.to_string(), field: "spec".into() };
+        Failure::new(422, "Invalid", message).causes(vec![cause])
+    })?;
+    if spec.resource_selectors.is_empty() {
+        return Ok(vec!["spec.resourceSelectors is empty: the policy selects nothing".into()]);
+    }
+    Ok(Vec::new())
+}

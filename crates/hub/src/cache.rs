@@ -1,0 +1,89 @@
+//! Everything the hub stores, in memory and up to date: what controllers decide from.
+//!
+//! Fed by the API server's change stream; an object is kept as the bytes it is
+//! served as, and read as JSON by whoever looks at it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, RwLock, RwLockReadGuard},
+};
+
+use bytes::Bytes;
+use kogge_member::ObjectKey;
+use serde_json::Value;
+
+/// Group and kind.
+pub(crate) type GroupKind = (String, String);
+type Objects = BTreeMap<ObjectKey, Object>;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Object {
+    pub bytes: Bytes,
+    pub revision: u64,
+}
+
+impl Object {
+    pub fn value(&self) -> Value {
+        serde_json::from_slice(&self.bytes).expect("the API server serves JSON")
+    }
+}
+
+/// One change, with the object before it: what it concerned may no longer be seen in the new one.
+#[derive(Clone, Debug)]
+pub(crate) struct Changed {
+    pub key: ObjectKey,
+    /// `None`: deleted.
+    pub object: Option<Object>,
+    pub previous: Option<Object>,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Cache {
+    kinds: Arc<RwLock<BTreeMap<GroupKind, Objects>>>,
+}
+
+impl Cache {
+    pub fn take(&self, key: &ObjectKey, object: Option<Object>) -> Option<Object> {
+        let mut kinds = self.kinds.write().expect("no writer panics");
+        let id = (key.group.clone(), key.kind.clone());
+        match object {
+            Some(object) => kinds.entry(id).or_default().insert(key.clone(), object),
+            None => kinds.get_mut(&id)?.remove(key),
+        }
+    }
+
+    pub fn get(&self, key: &ObjectKey) -> Option<Object> {
+        self.read().get(&(key.group.clone(), key.kind.clone()))?.get(key).cloned()
+    }
+
+    pub fn value(&self, key: &ObjectKey) -> Option<Value> {
+        self.get(key).map(|it| it.value())
+    }
+
+    /// All objects of a kind, in the order of their keys.
+    pub fn all(&self, group: &str, kind: &str) -> Vec<(ObjectKey, Object)> {
+        let kinds = self.read();
+        let Some(objects) = kinds.get(&(group.to_owned(), kind.to_owned())) else {
+            return Vec::new();
+        };
+        objects.iter().map(|(key, object)| (key.clone(), object.clone())).collect()
+    }
+
+    pub fn values(&self, group: &str, kind: &str) -> Vec<Value> {
+        self.all(group, kind).into_iter().map(|(_, object)| object.value()).collect()
+    }
+
+    /// The keys of every object that `wanted` kinds hold.
+    pub fn keys(&self, wanted: impl Fn(&GroupKind) -> bool) -> Vec<ObjectKey> {
+        let kinds = self.read();
+        kinds
+            .iter()
+            .filter(|(id, _)| wanted(id))
+            .flat_map(|(_, objects)| objects.keys().cloned())
+            .collect()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<GroupKind, Objects>> {
+        self.kinds.read().expect("no writer panics")
+    }
+}

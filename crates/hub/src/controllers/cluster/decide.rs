@@ -1,0 +1,147 @@
+//! The rules. Pure: what is known of one Cluster in, what to do out.
+
+use jiff::Timestamp;
+use kogge_agent::link::{ClusterState, Unready};
+use kogge_api::{
+    Condition,
+    ConditionStatus::{False, True, Unknown},
+    fleet::{
+        ApiEnablement, ApiResource, Cluster, ClusterStatus, NodeSummary, ResourceSummary, SyncMode,
+    },
+    set_condition,
+};
+use kogge_member::Credentials;
+
+const HELD: &str = "DeletionsHeld";
+
+/// The annotation by which a person agrees to deletions that are held.
+pub(super) const APPROVE_DELETIONS: &str = "kogge.dev/approve-deletions";
+
+/// What was seen of one Cluster, frozen at one instant.
+#[derive(Clone, Debug)]
+pub(super) struct Observed {
+    pub now: Timestamp,
+    /// `None`: deleted.
+    pub cluster: Option<Cluster>,
+    pub credentials: Result<Credentials, Missing>,
+    /// The credentials that the running agent has.
+    pub running: Option<Credentials>,
+    /// What the agent last reported.
+    pub state: Option<ClusterState>,
+    /// Deletions on the member that wait for a person: how many, of how many.
+    pub held: Option<(usize, usize)>,
+}
+
+/// Why there are no credentials, in words that say what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Missing {
+    pub reason: &'static str,
+    pub message: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Effect {
+    StopAgent,
+    StartAgent(Credentials),
+    SetStatus(Box<ClusterStatus>),
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Plan {
+    pub effects: Vec<Effect>,
+}
+
+pub(super) fn decide(seen: &Observed) -> Plan {
+    let mut effects = Vec::new();
+    let wanted = seen
+        .cluster
+        .as_ref()
+        .filter(|it| {
+            it.spec.sync_mode == SyncMode::Push && it.metadata.deletion_timestamp.is_none()
+        })
+        .and_then(|_| seen.credentials.as_ref().ok());
+    if seen.running.as_ref() != wanted {
+        if seen.running.is_some() {
+            effects.push(Effect::StopAgent);
+        }
+        if let Some(credentials) = wanted {
+            effects.push(Effect::StartAgent(credentials.clone()));
+        }
+    }
+    if let Some(cluster) = &seen.cluster {
+        let status = status(seen, cluster);
+        if status != cluster.status {
+            effects.push(Effect::SetStatus(Box::new(status)));
+        }
+    }
+    Plan { effects }
+}
+
+fn status(seen: &Observed, cluster: &Cluster) -> ClusterStatus {
+    let mut status = cluster.status.clone();
+    if let Some(state) = &seen.state {
+        fill(&mut status, state);
+    }
+    set_condition(&mut status.conditions, ready(seen, cluster), seen.now);
+    let known = status.conditions.iter().any(|it| it.kind == HELD);
+    if known || seen.held.is_some() {
+        set_condition(&mut status.conditions, held(seen.held), seen.now);
+    }
+    status
+}
+
+fn held(held: Option<(usize, usize)>) -> Condition {
+    match held {
+        Some((count, of)) => Condition::new(
+            HELD,
+            True,
+            "WaitsForApproval",
+            format!(
+                "{count} of {of} objects would be deleted at once; to agree, run \
+                 kubectl annotate cluster NAME {APPROVE_DELETIONS}=true"
+            ),
+        ),
+        None => Condition::new(HELD, False, "NothingHeld", ""),
+    }
+}
+
+fn ready(seen: &Observed, cluster: &Cluster) -> Condition {
+    if cluster.spec.sync_mode == SyncMode::Push
+        && let Err(missing) = &seen.credentials
+    {
+        return Condition::new("Ready", False, missing.reason, &missing.message);
+    }
+    match seen.state.as_ref().and_then(|it| it.ready.as_ref()) {
+        None => Condition::new("Ready", Unknown, "Connecting", "waiting for its first answer"),
+        Some(Ok(())) => {
+            Condition::new("Ready", True, "ClusterReady", "the cluster answers and is in step")
+        }
+        Some(Err(Unready { reason, message })) => {
+            Condition::new("Ready", False, reason, message.as_str())
+        }
+    }
+}
+
+fn fill(status: &mut ClusterStatus, state: &ClusterState) {
+    if !state.kubernetes_version.is_empty() {
+        status.kubernetes_version.clone_from(&state.kubernetes_version);
+        status.api_enablements = state
+            .api_enablements
+            .iter()
+            .map(|(group_version, kinds)| ApiEnablement {
+                group_version: group_version.clone(),
+                resources: kinds
+                    .iter()
+                    .map(|(name, kind)| ApiResource { name: name.clone(), kind: kind.clone() })
+                    .collect(),
+            })
+            .collect();
+    }
+    status.node_summary =
+        Some(NodeSummary { total_num: state.nodes_total, ready_num: state.nodes_ready });
+    status.resource_summary = Some(ResourceSummary {
+        allocatable: state.allocatable.clone(),
+        allocating: std::collections::BTreeMap::new(),
+        allocated: state.allocated.clone(),
+    });
+}

@@ -1,0 +1,5 @@
+//! What the hub does by itself, a folder for each: mod.rs reads and writes, decide.rs holds the rules.
+
+pub(crate) mod cluster;
+pub(crate) mod placement;
+pub(crate) mod status;

@@ -1,0 +1,182 @@
+//! The rules. Pure: a template, its binding and what clusters report in, two statuses out.
+
+use jiff::Timestamp;
+use kogge_agent::link::{Outcome, Unready};
+use kogge_api::{
+    Condition,
+    ConditionStatus::{False, True, Unknown},
+    set_condition,
+    work::{AggregatedStatusItem, BindingStatus, ResourceBinding},
+};
+use kogge_member::{ObjectKey, object};
+use kogge_sync::{
+    health,
+    status::{Report, Template, aggregate},
+};
+use serde_json::{Value, json};
+
+use crate::{bindings, decisions::Decision, reports::ObjectReport};
+
+/// What was seen of one template, frozen at one instant.
+#[derive(Clone, Debug)]
+pub(super) struct Observed {
+    pub now: Timestamp,
+    pub template: Value,
+    pub binding: Option<ResourceBinding>,
+    /// The clusters of the binding.
+    pub targets: Vec<Target>,
+    pub decision: Option<Decision>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub cluster: String,
+    pub replicas: Option<u32>,
+    /// The hash of what it should hold; none while that is not rendered.
+    pub wanted: Option<String>,
+    /// What the cluster's agent last said of the cluster.
+    pub ready: Option<Result<(), Unready>>,
+    pub report: ObjectReport,
+}
+
+/// The statuses that have to be written; none where they are as they should be.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Plan {
+    pub template: Option<Value>,
+    pub binding: Option<BindingStatus>,
+}
+
+pub(super) fn decide(seen: &Observed) -> Plan {
+    let Some(binding) = &seen.binding else { return Plan::default() };
+    let template = template_status(seen, binding);
+    let status = binding_status(seen, binding);
+    Plan {
+        template: template.filter(|it| Some(it) != seen.template.get("status")),
+        binding: Some(status).filter(|it| *it != binding.status),
+    }
+}
+
+fn template_status(seen: &Observed, binding: &ResourceBinding) -> Option<Value> {
+    let key = ObjectKey::of(&seen.template);
+    let template = Template {
+        group: &key.group,
+        kind: &key.kind,
+        generation: object::number(&seen.template, "/metadata/generation").unwrap_or(0),
+        replicas: binding.spec.replicas,
+        divided: bindings::is_divided(&binding.spec),
+        status: seen.template.get("status").unwrap_or(&Value::Null),
+    };
+    let reports: Vec<Report<'_>> = seen
+        .targets
+        .iter()
+        .map(|it| Report {
+            cluster: &it.cluster,
+            replicas: it.replicas,
+            status: it.report.status.as_ref(),
+            observed: is_observed(it),
+        })
+        .collect();
+    aggregate(&template, &reports, seen.now)
+}
+
+/// The newest work is applied there, and the status is about it.
+fn is_observed(target: &Target) -> bool {
+    let report = &target.report;
+    let seen_by_controller = report
+        .status
+        .as_ref()
+        .and_then(|it| object::number(it, "/observedGeneration"))
+        .is_none_or(|it| report.applied_generation <= it);
+    is_applied(target) && report.applied_generation <= report.generation && seen_by_controller
+}
+
+fn is_applied(target: &Target) -> bool {
+    target.report.outcome == Some(Outcome::Applied)
+        && target.wanted.as_ref().is_none_or(|it| *it == target.report.hash)
+}
+
+fn binding_status(seen: &Observed, binding: &ResourceBinding) -> BindingStatus {
+    let mut status = binding.status.clone();
+    if let Some(decision) = &seen.decision {
+        let condition = Condition::new(
+            "Scheduled",
+            decision.scheduled,
+            &decision.reason,
+            decision.message.as_str(),
+        );
+        set_condition(&mut status.conditions, condition, seen.now);
+        status.scheduler_observed_generation = binding.metadata.generation;
+    }
+    status.aggregated_status = seen.targets.iter().map(|it| item(seen, it)).collect();
+    set_condition(&mut status.conditions, fully_applied(&seen.targets), seen.now);
+    status
+}
+
+fn item(seen: &Observed, target: &Target) -> AggregatedStatusItem {
+    let status = target.report.status.clone();
+    let (health, message) = health_of(seen, target);
+    AggregatedStatusItem {
+        cluster_name: target.cluster.clone(),
+        status: status.map(without_noise),
+        applied: is_applied(target),
+        applied_message: message,
+        health: health.to_owned(),
+    }
+}
+
+/// `Healthy`, `Unhealthy` or `Unknown`, and what is wrong.
+fn health_of(seen: &Observed, target: &Target) -> (&'static str, String) {
+    if let Some(Err(unready)) = &target.ready {
+        return ("Unknown", unready.message.clone());
+    }
+    match &target.report.outcome {
+        Some(Outcome::Conflict(message) | Outcome::Failed(message)) => {
+            return ("Unhealthy", message.clone());
+        }
+        None => return ("Unknown", "not applied yet".to_owned()),
+        Some(Outcome::Applied) => {}
+    }
+    let mut live = json!({
+        "apiVersion": seen.template["apiVersion"], "kind": seen.template["kind"],
+        "metadata": {"generation": target.report.generation}, "spec": seen.template["spec"],
+    });
+    if let Some(replicas) = target.replicas
+        && live.pointer("/spec/replicas").is_some()
+    {
+        live["spec"]["replicas"] = replicas.into();
+    }
+    if let Some(status) = &target.report.status {
+        live["status"] = status.clone();
+    }
+    let health = health::health(&live, seen.now);
+    match health.state {
+        health::State::Current => ("Healthy", health.message),
+        health::State::Unknown => ("Unknown", health.message),
+        _ => ("Unhealthy", health.message),
+    }
+}
+
+/// Conditions of members are many words that the template's own conditions repeat.
+fn without_noise(mut status: Value) -> Value {
+    if let Some(fields) = status.as_object_mut() {
+        fields.remove("conditions");
+    }
+    status
+}
+
+fn fully_applied(targets: &[Target]) -> Condition {
+    let missing: Vec<&str> =
+        targets.iter().filter(|it| !is_applied(it)).map(|it| it.cluster.as_str()).collect();
+    let all = targets.len();
+    if targets.is_empty() {
+        Condition::new("FullyApplied", Unknown, "NoCluster", "no cluster is chosen")
+    } else if missing.is_empty() {
+        let message = format!("applied on {all} of {all} clusters");
+        Condition::new("FullyApplied", True, "FullyAppliedSuccess", message)
+    } else {
+        let done = all - missing.len();
+        let message =
+            format!("applied on {done} of {all} clusters, not yet on {}", missing.join(", "));
+        Condition::new("FullyApplied", False, "FullyAppliedFailed", message)
+    }
+}

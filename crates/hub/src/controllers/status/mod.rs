@@ -1,0 +1,110 @@
+//! Brings what clusters report back to the template and its binding.
+//!
+//! Reading order: [`decide`] puts the two statuses together, this file reads and
+//! writes around it. Reports come in bursts, so each template is written at most
+//! once a second, and not at all when nothing has changed.
+
+mod decide;
+
+use std::{collections::BTreeMap, sync::Mutex, time::Duration};
+
+use kogge_api::work::ResourceBinding;
+use kogge_member::{Error, ObjectKey};
+use serde_json::json;
+use tokio::time::Instant;
+
+use self::decide::{Observed, Target, decide};
+use crate::{
+    bindings,
+    cache::Changed,
+    context::Shared,
+    decisions::Decisions,
+    reports::Reports,
+    runner::{Again, Controller},
+};
+
+const BINDING_VERSION: &str = "work.karmada.io/v1alpha2";
+
+/// At most one write for each template in this time.
+const PACE: Duration = Duration::from_secs(1);
+
+pub(crate) struct StatusController {
+    hub: Shared,
+    reports: Reports,
+    decisions: Decisions,
+    written: Mutex<BTreeMap<ObjectKey, Instant>>,
+}
+
+impl StatusController {
+    pub fn new(hub: Shared, reports: Reports, decisions: Decisions) -> Self {
+        Self { hub, reports, decisions, written: Mutex::default() }
+    }
+
+    fn observe(&self, template: &ObjectKey) -> Option<Observed> {
+        let object = self.hub.cache.value(template)?;
+        let binding = self.hub.cache.value(&bindings::key_for(template));
+        let binding: Option<ResourceBinding> =
+            binding.and_then(|it| serde_json::from_value(it).ok());
+        let mut reports = self.reports.object(template);
+        let targets = binding.iter().flat_map(|it| &it.spec.clusters);
+        let targets = targets.map(|it| Target {
+            cluster: it.name.clone(),
+            replicas: it.replicas,
+            wanted: self.hub.works.hash(&it.name, template),
+            ready: self.reports.cluster(&it.name).and_then(|it| it.ready),
+            report: reports.remove(&it.name).unwrap_or_default(),
+        });
+        Some(Observed {
+            now: (self.hub.now)(),
+            targets: targets.collect(),
+            decision: self.decisions.get(template),
+            template: object,
+            binding,
+        })
+    }
+
+    /// How long until this template may be written again.
+    fn wait(&self, template: &ObjectKey) -> Option<Duration> {
+        let written = self.written.lock().expect("no holder panics");
+        let wait = PACE.checked_sub(written.get(template)?.elapsed())?;
+        Some(wait).filter(|it| !it.is_zero())
+    }
+}
+
+impl Controller for StatusController {
+    const NAME: &'static str = "status";
+
+    fn concerns(&self, change: &Changed) -> Vec<ObjectKey> {
+        if bindings::is_binding(&change.key) {
+            let object = change.object.as_ref().map(|it| it.value());
+            return object.as_ref().and_then(bindings::template_of).into_iter().collect();
+        }
+        // Written by somebody else: put right again.
+        let is_template = bindings::may_be_template(&change.key)
+            && kogge_sync::status::is_aggregated(&change.key.group, &change.key.kind);
+        if is_template && change.object.is_some() { vec![change.key.clone()] } else { Vec::new() }
+    }
+
+    async fn reconcile(&self, key: &ObjectKey) -> Result<Again, Error> {
+        if let Some(wait) = self.wait(key) {
+            return Ok(Some(wait));
+        }
+        let Some(seen) = self.observe(key) else {
+            self.written.lock().expect("no holder panics").remove(key);
+            return Ok(None);
+        };
+        let plan = decide(&seen);
+        if plan.template.is_some() || plan.binding.is_some() {
+            self.written.lock().expect("no holder panics").insert(key.clone(), Instant::now());
+        }
+        if let Some(status) = plan.template {
+            let api_version = kogge_member::object::text(&seen.template, "/apiVersion");
+            self.hub.replace_status(api_version, key, &status).await?;
+        }
+        if let Some(status) = plan.binding {
+            let binding = bindings::key_for(key);
+            self.hub.replace_status(BINDING_VERSION, &binding, &json!(status)).await?;
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,181 @@
+//! Who hears of what: changes of objects and news from agents, to the controllers they concern.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use futures::StreamExt as _;
+use kogge_agent::link::Drift;
+use kogge_apiserver::{ApiServer, Change, ObjectChange};
+use kogge_member::ObjectKey;
+use tokio::{sync::mpsc, task::JoinSet};
+
+use crate::{
+    cache::{Changed, Object},
+    context::Shared,
+    controllers::{cluster, placement},
+    decisions::Decisions,
+    events::Event,
+    policies::Policies,
+    reports::News,
+    runner::{self, Controller, Handle},
+};
+
+/// A controller that runs: what concerns it, and where it is told.
+#[derive(Clone)]
+pub(crate) struct Wired {
+    name: &'static str,
+    concerns: Arc<dyn Fn(&Changed) -> Vec<ObjectKey> + Send + Sync>,
+    pub handle: Handle,
+}
+
+pub(crate) fn wire<C: Controller>(controller: C, tasks: &mut JoinSet<()>) -> Wired {
+    let controller = Arc::new(controller);
+    let handle = runner::start(controller.clone(), tasks);
+    let concerns = Arc::new(move |change: &Changed| controller.concerns(change));
+    Wired { name: C::NAME, concerns, handle }
+}
+
+/// Kinds that no controller reads, and that come and go too often to be kept.
+const NOT_CACHED: [&str; 2] = ["Event", "Lease"];
+
+pub(crate) struct Dispatch {
+    pub hub: Shared,
+    pub policies: Policies,
+    pub decisions: Decisions,
+    pub controllers: Vec<Wired>,
+}
+
+impl Dispatch {
+    /// The handle of a controller by name.
+    pub fn handle(&self, name: &str) -> Option<&Handle> {
+        self.controllers.iter().find(|it| it.name == name).map(|it| &it.handle)
+    }
+
+    /// Feeds the cache and the controllers from the API server, for ever.
+    pub async fn changes(self: Arc<Self>, server: ApiServer) {
+        loop {
+            match server.changes(None) {
+                Ok(mut changes) => {
+                    let mut first = Some(BTreeSet::new());
+                    while let Some(change) = changes.next().await {
+                        match change {
+                            Change::Object(change) => self.take(change, &mut first),
+                            Change::Synced(_) => self.synced(first.take().unwrap_or_default()),
+                        }
+                    }
+                    tracing::warn!("fell behind the API server's changes; reading all again");
+                }
+                Err(error) => tracing::error!(%error, "could not read the API server's changes"),
+            }
+        }
+    }
+
+    fn take(self: &Arc<Self>, change: ObjectChange, first: &mut Option<BTreeSet<ObjectKey>>) {
+        let resource = &change.resource;
+        if NOT_CACHED.contains(&resource.kind.as_str()) {
+            return;
+        }
+        let namespace = change.namespace.as_deref().unwrap_or("");
+        let key = ObjectKey::new(&resource.group, &resource.kind, namespace, &change.name);
+        let revision = change.revision;
+        let object = change.object.map(|bytes| Object { bytes, revision });
+        let previous = self.hub.cache.take(&key, object.clone());
+        match first {
+            Some(seen) => {
+                seen.insert(key);
+            }
+            None => self.tell(&Changed { key, object, previous }),
+        }
+    }
+
+    /// All is cached: what is gone meanwhile is told, then everything that is there.
+    fn synced(self: &Arc<Self>, seen: BTreeSet<ObjectKey>) {
+        for key in self.hub.cache.keys(|_| true) {
+            if !seen.contains(&key) {
+                let previous = self.hub.cache.take(&key, None);
+                self.tell(&Changed { key, object: None, previous });
+            }
+        }
+        self.policies.read(&self.hub.cache);
+        for key in seen {
+            let object = self.hub.cache.get(&key);
+            self.tell_controllers(&Changed { key, object, previous: None });
+        }
+        for wired in &self.controllers {
+            wired.handle.primed();
+        }
+        tokio::spawn(self.clone().complete());
+    }
+
+    /// Sets are complete when every template has been decided and rendered once.
+    async fn complete(self: Arc<Self>) {
+        for name in ["placement", "works"] {
+            if let Some(handle) = self.handle(name) {
+                handle.settled().await;
+            }
+        }
+        self.hub.works.complete();
+    }
+
+    fn tell(&self, change: &Changed) {
+        if self.policies.take(&self.hub.cache, &change.key)
+            && let Some(placement) = self.handle("placement")
+        {
+            for key in placement::all_templates(&self.hub) {
+                placement.look_at(key);
+            }
+        }
+        self.tell_controllers(change);
+    }
+
+    fn tell_controllers(&self, change: &Changed) {
+        for wired in &self.controllers {
+            for key in (wired.concerns)(change) {
+                wired.handle.look_at(key);
+            }
+        }
+    }
+
+    /// Tells the controllers what agents report, for ever.
+    pub async fn news(self: Arc<Self>, mut news: mpsc::UnboundedReceiver<News>) {
+        let look_at = |name: &str, key: ObjectKey| {
+            if let Some(handle) = self.handle(name) {
+                handle.look_at(key);
+            }
+        };
+        while let Some(news) = news.recv().await {
+            match news {
+                News::Object { cluster, key } => {
+                    for template in self.hub.works.templates(&cluster, &key) {
+                        look_at("status", template);
+                    }
+                }
+                News::Drift { cluster, drift } => self.drift(&cluster, drift),
+                News::Cluster(name) => {
+                    look_at("cluster", ObjectKey::new(cluster::GROUP, "Cluster", "", &name));
+                    // There may be room now for what did not fit.
+                    for template in self.decisions.unscheduled() {
+                        look_at("placement", template);
+                    }
+                }
+                News::Autoscaler { name, .. } => {
+                    let key = ObjectKey::new("autoscaling", "ClusterAutoscaler", "", &name);
+                    look_at("autoscaler", key);
+                }
+            }
+        }
+    }
+
+    fn drift(&self, cluster: &str, drift: Drift) {
+        for template in self.hub.works.templates(cluster, &drift.key) {
+            if let Some(object) = self.hub.cache.value(&template) {
+                let what = &drift.what;
+                let about = if template == drift.key {
+                    format!("on {cluster}: {what}; put back")
+                } else {
+                    format!("on {cluster}: {}: {what}; put back", drift.key)
+                };
+                self.hub.events.say(Event::about(&object, true, "DriftHealed", about));
+            }
+        }
+    }
+}

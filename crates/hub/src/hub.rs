@@ -1,0 +1,99 @@
+//! Starts the API server and the controllers, and moves news between them.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use kogge_apiserver::{ApiServer, Authorization, Config, User};
+use kogge_store::Store;
+use tokio::task::JoinSet;
+
+use crate::{
+    admission::{HUB_USER, HubAdmission},
+    cache::Cache,
+    context::{Context, Shared},
+    controllers::{
+        cluster::ClusterController, placement::PlacementController, status::StatusController,
+    },
+    decisions::Decisions,
+    dispatch::{Dispatch, Wired, wire},
+    events::{self, Recorder},
+    kinds,
+    policies::Policies,
+    reports::Reports,
+    works::{Works, WorksController},
+};
+
+/// What `/version` says: the API that kubectl 1.37 knows.
+const KUBERNETES_VERSION: &str = "v1.37.0+kogge";
+const EVENT_TTL: Duration = Duration::from_hours(1);
+
+pub struct Options {
+    pub store: Arc<dyn Store>,
+    pub now: fn() -> Timestamp,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("could not start the hub's API server")]
+    ApiServer(#[from] kogge_apiserver::StartError),
+}
+
+/// A running hub. Stops when it is dropped.
+pub struct Hub {
+    server: ApiServer,
+    _tasks: JoinSet<()>,
+}
+
+impl Hub {
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let policies = Policies::default();
+        let config = Config {
+            kinds: kinds::rows(),
+            admission: vec![Arc::new(HubAdmission::new(policies.clone()))],
+            authorization: Authorization::Rbac,
+            now: options.now,
+            git_version: KUBERNETES_VERSION.to_owned(),
+            event_ttl: EVENT_TTL,
+        };
+        let id = options.store.id().to_string();
+        let server = ApiServer::start(options.store, config).await?;
+        let client = kogge_member::from_service(server.local(User::system(HUB_USER)));
+        let (events, said) = Recorder::new();
+        let hub: Shared = Arc::new(Context {
+            cache: Cache::default(),
+            client: client.clone(),
+            works: Works::new(id),
+            events,
+            now: options.now,
+        });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(events::write(client, said, options.now));
+        let decisions = Decisions::default();
+        let (reports, news) = Reports::new();
+        let controllers = start_controllers(&hub, &policies, &reports, &decisions, &mut tasks);
+        let dispatch = Arc::new(Dispatch { hub, policies, decisions, controllers });
+        tasks.spawn(dispatch.clone().news(news));
+        tasks.spawn(dispatch.changes(server.clone()));
+        Ok(Self { server, _tasks: tasks })
+    }
+
+    pub fn server(&self) -> &ApiServer {
+        &self.server
+    }
+}
+
+fn start_controllers(
+    hub: &Shared,
+    policies: &Policies,
+    reports: &Reports,
+    decisions: &Decisions,
+    tasks: &mut JoinSet<()>,
+) -> Vec<Wired> {
+    let (hub, reports, decisions) = (|| hub.clone(), || reports.clone(), || decisions.clone());
+    vec![
+        wire(ClusterController::new(hub(), reports()), tasks),
+        wire(PlacementController::new(hub(), policies.clone(), reports(), decisions()), tasks),
+        wire(WorksController::new(hub().cache.clone(), hub().works.clone()), tasks),
+        wire(StatusController::new(hub(), reports(), decisions()), tasks),
+    ]
+}

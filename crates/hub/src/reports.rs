@@ -1,0 +1,157 @@
+//! What agents last said, and who has to hear of it. The newest word of each key wins.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use kogge_agent::link::{ClusterState, Drift, Note, Outcome, Report, Unready};
+use kogge_member::ObjectKey;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+/// What one cluster said of one object.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ObjectReport {
+    /// The hash of what was applied, or tried.
+    pub hash: String,
+    pub outcome: Option<Outcome>,
+    /// The member object's generation right after it was applied.
+    pub applied_generation: i64,
+    /// The member object's generation when `status` was read.
+    pub generation: i64,
+    pub status: Option<Value>,
+}
+
+/// Whom a report concerns.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum News {
+    Object { cluster: String, key: ObjectKey },
+    Drift { cluster: String, drift: Drift },
+    Cluster(String),
+    Autoscaler { cluster: String, name: String, notes: Vec<Note> },
+}
+
+#[derive(Clone)]
+pub(crate) struct Reports {
+    inner: Arc<Mutex<Inner>>,
+    send: mpsc::UnboundedSender<News>,
+}
+
+#[derive(Default)]
+struct Inner {
+    objects: BTreeMap<ObjectKey, BTreeMap<String, ObjectReport>>,
+    clusters: BTreeMap<String, ClusterState>,
+    held: BTreeMap<String, (usize, usize)>,
+    autoscalers: BTreeMap<String, BTreeMap<String, Value>>,
+}
+
+impl Reports {
+    pub fn new() -> (Self, mpsc::UnboundedReceiver<News>) {
+        let (send, receive) = mpsc::unbounded_channel();
+        (Self { inner: Arc::default(), send }, receive)
+    }
+
+    pub fn take(&self, cluster: &str, report: Report) {
+        let news = self.lock().take(cluster, report);
+        if let Some(news) = news {
+            // Nobody listens only while the hub stops.
+            let _ = self.send.send(news);
+        }
+    }
+
+    /// The cluster cannot even be dialled.
+    pub fn unusable(&self, cluster: &str, reason: &'static str, message: String) {
+        let ready = Some(Err(Unready { reason, message }));
+        let state = ClusterState { ready, ..ClusterState::default() };
+        self.take(cluster, Report::Cluster(Box::new(state)));
+    }
+
+    /// What each cluster said of an object.
+    pub fn object(&self, key: &ObjectKey) -> BTreeMap<String, ObjectReport> {
+        self.lock().objects.get(key).cloned().unwrap_or_default()
+    }
+
+    pub fn cluster(&self, name: &str) -> Option<ClusterState> {
+        self.lock().clusters.get(name).cloned()
+    }
+
+    pub fn held(&self, cluster: &str) -> Option<(usize, usize)> {
+        self.lock().held.get(cluster).copied()
+    }
+
+    pub fn release(&self, cluster: &str) {
+        self.lock().held.remove(cluster);
+    }
+
+    /// An autoscaler's status by cluster.
+    pub fn autoscaler(&self, name: &str) -> BTreeMap<String, Value> {
+        self.lock().autoscalers.get(name).cloned().unwrap_or_default()
+    }
+
+    /// Its agent is gone, so nothing that it said holds any longer.
+    pub fn forget_cluster(&self, cluster: &str) {
+        let mut inner = self.lock();
+        inner.clusters.remove(cluster);
+        inner.held.remove(cluster);
+        for reports in inner.objects.values_mut() {
+            reports.remove(cluster);
+        }
+        for statuses in inner.autoscalers.values_mut() {
+            statuses.remove(cluster);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no holder panics")
+    }
+}
+
+impl Inner {
+    /// Returns who has to hear of it, if it is news.
+    fn take(&mut self, cluster: &str, report: Report) -> Option<News> {
+        let cluster = cluster.to_owned();
+        match report {
+            Report::Applied { key, hash, generation, outcome } => {
+                let report = self.report(&key, &cluster);
+                report.hash = hash;
+                report.applied_generation = generation;
+                report.outcome = Some(outcome);
+                Some(News::Object { cluster, key })
+            }
+            Report::Status { key, generation, status } => {
+                let report = self.report(&key, &cluster);
+                report.generation = generation;
+                report.status = Some(status);
+                Some(News::Object { cluster, key })
+            }
+            Report::Removed { key } => {
+                if let Some(reports) = self.objects.get_mut(&key) {
+                    reports.remove(&cluster);
+                    if reports.is_empty() {
+                        self.objects.remove(&key);
+                    }
+                }
+                Some(News::Object { cluster, key })
+            }
+            Report::Drift(drift) => Some(News::Drift { cluster, drift }),
+            Report::DeletionsHeld { count, of } => {
+                self.held.insert(cluster.clone(), (count, of));
+                Some(News::Cluster(cluster))
+            }
+            Report::Cluster(state) => {
+                self.clusters.insert(cluster.clone(), *state);
+                Some(News::Cluster(cluster))
+            }
+            Report::Autoscaler { name, status, events } => {
+                let statuses = self.autoscalers.entry(name.clone()).or_default();
+                statuses.insert(cluster.clone(), status);
+                Some(News::Autoscaler { cluster, name, notes: events })
+            }
+        }
+    }
+
+    fn report(&mut self, key: &ObjectKey, cluster: &str) -> &mut ObjectReport {
+        self.objects.entry(key.clone()).or_default().entry(cluster.to_owned()).or_default()
+    }
+}

@@ -1,0 +1,187 @@
+//! What every cluster should hold, and a stream of it for each agent.
+//!
+//! Works are a function of templates and bindings and are never stored. Each
+//! template claims objects on clusters; where several claim the same object
+//! (a namespace, a ConfigMap that two workloads name) the strongest claim wins.
+//! Reading order: this file keeps the claims, [`render`] makes one work,
+//! `controller` makes a template's claims.
+
+mod controller;
+pub(crate) mod render;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use futures::{StreamExt as _, stream::BoxStream};
+use kogge_agent::link::{Desired, Mode, Work};
+use kogge_member::ObjectKey;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+pub(crate) use controller::WorksController;
+
+/// Works by cluster name.
+pub(crate) type Claims = BTreeMap<String, Vec<Arc<Work>>>;
+
+#[derive(Clone)]
+pub(crate) struct Works {
+    /// Identity of the hub's store.
+    hub: String,
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    clusters: BTreeMap<String, ClusterWorks>,
+    /// Where each template has claims.
+    places: BTreeMap<ObjectKey, BTreeSet<(String, ObjectKey)>>,
+    /// Every binding has been rendered once: sets are complete from now on.
+    complete: bool,
+}
+
+#[derive(Default)]
+struct ClusterWorks {
+    /// Object -> template -> the work it wants.
+    objects: BTreeMap<ObjectKey, BTreeMap<ObjectKey, Arc<Work>>>,
+    autoscalers: BTreeMap<String, Value>,
+    listeners: Vec<mpsc::UnboundedSender<Desired>>,
+}
+
+impl Works {
+    pub fn new(hub: String) -> Self {
+        Self { hub, inner: Arc::default() }
+    }
+
+    /// Replaces what a template wants everywhere. `deleted`: the template is gone.
+    pub fn set(&self, template: &ObjectKey, claims: &Claims, deleted: bool) {
+        let mut inner = self.lock();
+        let mut now = BTreeSet::new();
+        for (cluster, works) in claims {
+            for work in works {
+                now.insert((cluster.clone(), work.key.clone()));
+                inner.clusters.entry(cluster.clone()).or_default().claim(template, work);
+            }
+        }
+        let before = if now.is_empty() {
+            inner.places.remove(template)
+        } else {
+            inner.places.insert(template.clone(), now.clone())
+        };
+        for (cluster, key) in before.unwrap_or_default().difference(&now) {
+            if let Some(works) = inner.clusters.get_mut(cluster) {
+                works.release(template, key, deleted);
+            }
+        }
+    }
+
+    /// The autoscalers that cover a cluster.
+    pub fn set_autoscalers(&self, cluster: &str, autoscalers: BTreeMap<String, Value>) {
+        let mut inner = self.lock();
+        let works = inner.clusters.entry(cluster.to_owned()).or_default();
+        if works.autoscalers != autoscalers {
+            works.autoscalers.clone_from(&autoscalers);
+            works.tell(&Desired::Autoscalers(autoscalers));
+        }
+    }
+
+    pub fn approve_deletions(&self, cluster: &str) {
+        if let Some(works) = self.lock().clusters.get_mut(cluster) {
+            works.tell(&Desired::DeletionsApproved);
+        }
+    }
+
+    /// From now on what a set lacks may be deleted.
+    pub fn complete(&self) {
+        let mut inner = self.lock();
+        if !inner.complete {
+            inner.complete = true;
+            for works in inner.clusters.values_mut() {
+                works.tell(&Desired::Complete);
+            }
+        }
+    }
+
+    /// The stream for one cluster's agent: the whole set, then its changes.
+    pub fn listen(&self, cluster: &str) -> BoxStream<'static, Desired> {
+        let (send, receive) = mpsc::unbounded_channel();
+        let mut inner = self.lock();
+        let complete = inner.complete;
+        let works = inner.clusters.entry(cluster.to_owned()).or_default();
+        let mut first = vec![Desired::Begin { hub: self.hub.clone() }];
+        first.extend(works.objects.values().filter_map(winner).cloned().map(Desired::Put));
+        first.push(Desired::Autoscalers(works.autoscalers.clone()));
+        if complete {
+            first.push(Desired::Complete);
+        }
+        works.listeners.push(send);
+        let changes = futures::stream::unfold(receive, |mut receive| async move {
+            receive.recv().await.map(|it| (it, receive))
+        });
+        futures::stream::iter(first).chain(changes).boxed()
+    }
+
+    /// The hash of what a cluster should hold of an object.
+    pub fn hash(&self, cluster: &str, key: &ObjectKey) -> Option<String> {
+        let inner = self.lock();
+        let claims = inner.clusters.get(cluster)?.objects.get(key)?;
+        winner(claims).map(|work| work.hash.clone())
+    }
+
+    /// The templates that want an object on a cluster.
+    pub fn templates(&self, cluster: &str, key: &ObjectKey) -> Vec<ObjectKey> {
+        let inner = self.lock();
+        let claims = inner.clusters.get(cluster).and_then(|it| it.objects.get(key));
+        claims.map(|it| it.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    pub fn count(&self) -> usize {
+        self.lock().clusters.values().map(|it| it.objects.len()).sum()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no holder panics")
+    }
+}
+
+impl ClusterWorks {
+    fn claim(&mut self, template: &ObjectKey, work: &Arc<Work>) {
+        let claims = self.objects.entry(work.key.clone()).or_default();
+        let before = winner(claims).cloned();
+        claims.insert(template.clone(), work.clone());
+        let now = winner(claims).cloned();
+        self.tell_if_changed(before.as_ref(), now);
+    }
+
+    fn release(&mut self, template: &ObjectKey, key: &ObjectKey, deleted: bool) {
+        let Some(claims) = self.objects.get_mut(key) else { return };
+        let before = winner(claims).cloned();
+        claims.remove(template);
+        let now = winner(claims).cloned();
+        if now.is_some() {
+            self.tell_if_changed(before.as_ref(), now);
+        } else {
+            self.objects.remove(key);
+            self.tell(&Desired::Remove { key: key.clone(), asked: deleted });
+        }
+    }
+
+    fn tell_if_changed(&mut self, before: Option<&Arc<Work>>, now: Option<Arc<Work>>) {
+        if let Some(now) = now
+            && before.is_none_or(|it| it.hash != now.hash || it.mode != now.mode)
+        {
+            self.tell(&Desired::Put(now));
+        }
+    }
+
+    fn tell(&mut self, desired: &Desired) {
+        self.listeners.retain(|it| it.send(desired.clone()).is_ok());
+    }
+}
+
+/// The strongest claim: a template of its own before one that only needs it to exist.
+fn winner(claims: &BTreeMap<ObjectKey, Arc<Work>>) -> Option<&Arc<Work>> {
+    let ensures_only = |work: &Work| work.mode == Mode::Ensure;
+    claims.values().min_by_key(|it| ensures_only(it))
+}

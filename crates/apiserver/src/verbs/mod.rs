@@ -1,12 +1,16 @@
 //! What can be done to resources: a file each. [`serve`] picks by verb and subresource.
 
+mod binding;
 mod create;
 mod delete;
+mod eviction;
 mod get;
 mod input;
 mod list;
 mod meta;
 mod patch;
+mod pods;
+mod review;
 mod scale;
 mod strategy;
 mod update;
@@ -15,7 +19,7 @@ mod write;
 
 use http::Response;
 
-use crate::{body::Body, call::Call, follow, selector::Selector, status::Failure};
+use crate::{body::Body, call::Call, follow, registry::Verbs, selector::Selector, status::Failure};
 
 pub(crate) async fn serve(call: &mut Call) -> Result<Response<Body>, Failure> {
     let response = dispatch(call).await?;
@@ -30,6 +34,7 @@ pub(crate) async fn serve(call: &mut Call) -> Result<Response<Body>, Failure> {
 async fn dispatch(call: &mut Call) -> Result<Response<Body>, Failure> {
     let (verb, subresource) = (call.info.verb.clone(), call.info.subresource.clone());
     match (verb.as_str(), subresource.as_str()) {
+        ("create", "") if call.resource.verbs == Verbs::CreateOnly => review::review(call),
         ("get", "") => get::get(call),
         ("list", "") => list::list(call),
         ("watch", "") => watch::watch(call),
@@ -50,9 +55,11 @@ async fn dispatch(call: &mut Call) -> Result<Response<Body>, Failure> {
             "patch" => scale::patch_scale(call).await,
             _ => Err(Failure::method_not_allowed()),
         },
-        ("update", "finalize") if call.resource.is("", "namespaces") => {
-            update::update(call).await
-        }
+        ("create", "binding") if call.resource.is("", "pods") => pods::bind(call).await,
+        ("create", "eviction") if call.resource.is("", "pods") => pods::evict(call).await,
+        ("create", "binding") if call.resource.is("", "pods") => binding::bind(call).await,
+        ("create", "eviction") if call.resource.is("", "pods") => eviction::evict(call).await,
+        ("update", "finalize") if call.resource.is("", "namespaces") => update::update(call).await,
         _ => Err(Failure::no_such_resource()),
     }
 }

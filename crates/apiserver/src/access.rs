@@ -70,7 +70,7 @@ pub(crate) fn impersonate(
     for group in &groups {
         may(state, &caller, "groups", group)?;
     }
-    for it in uid.iter() {
+    if let Some(it) = &uid {
         may(state, &caller, "uids", it)?;
     }
     for (key, value) in &extra {
@@ -95,10 +95,8 @@ fn add_service_account_groups(user: &mut User) {
         return;
     };
     if user.groups.is_empty() {
-        user.groups = vec![
-            "system:serviceaccounts".into(),
-            format!("system:serviceaccounts:{namespace}"),
-        ];
+        user.groups =
+            vec!["system:serviceaccounts".into(), format!("system:serviceaccounts:{namespace}")];
     }
 }
 

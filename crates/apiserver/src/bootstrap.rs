@@ -34,7 +34,11 @@ async fn ensure(server: &ApiServer, path: &str, object: &Value) -> Result<(), Fa
         (201 | 409, _) => Ok(()),
         (code, status) => {
             let why = status["message"].as_str().unwrap_or_default();
-            Err(Failure::new(code, "InternalError", format!("could not create {path}/{name}: {why}")))
+            Err(Failure::new(
+                code,
+                "InternalError",
+                format!("could not create {path}/{name}: {why}"),
+            ))
         }
     }
 }

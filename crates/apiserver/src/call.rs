@@ -26,6 +26,8 @@ pub(crate) struct Call {
     pub content_type: String,
     pub user_agent: String,
     pub body: Bytes,
+    /// Fields that came twice in it: `duplicate field "spec.replicas"`.
+    pub duplicates: Vec<String>,
     pub draining: Option<Draining>,
     /// Become `Warning` headers.
     pub warnings: Vec<String>,
@@ -60,6 +62,7 @@ impl Call {
             content_type,
             user_agent,
             body,
+            duplicates: Vec::new(),
             draining: parts.extensions.get().cloned(),
             warnings,
         })
@@ -97,7 +100,9 @@ fn check_scope(resource: &Resource, info: &RequestInfo) -> Result<(), Failure> {
     match (resource.is_namespaced(), &info.namespace) {
         (false, Some(_)) if !own_namespace => return Err(Failure::no_such_resource()),
         (true, None) if info.name.is_some() => return Err(Failure::no_such_resource()),
-        (true, None) if resource.verbs == Verbs::All && !matches!(info.verb.as_str(), "list" | "watch") => {
+        (true, None)
+            if resource.verbs == Verbs::All && !matches!(info.verb.as_str(), "list" | "watch") =>
+        {
             return Err(Failure::method_not_allowed());
         }
         _ => {}

@@ -11,7 +11,11 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use kogge_store::{HistoryError, RangeQuery, Revision, Watch};
 
-use crate::{object::served, registry::{Current, Resource}, server::State};
+use crate::{
+    object::served,
+    registry::{Current, Resource},
+    server::State,
+};
 
 /// What an embedder hears of.
 #[derive(Clone, Debug)]
@@ -44,14 +48,12 @@ pub struct Changes {
 
 impl Changes {
     pub(crate) fn open(state: &State, after: Option<Revision>) -> Result<Self, HistoryError> {
-        let (waiting, synced, from) = match after {
-            Some(revision) => (VecDeque::new(), None, revision),
-            None => {
-                let page = state
-                    .store
-                    .range(&RangeQuery { prefix: "/".into(), ..RangeQuery::default() })?;
-                (page.entries.into(), Some(page.revision), page.revision)
-            }
+        let (waiting, synced, from) = if let Some(revision) = after {
+            (VecDeque::new(), None, revision)
+        } else {
+            let page =
+                state.store.range(&RangeQuery { prefix: "/".into(), ..RangeQuery::default() })?;
+            (page.entries.into(), Some(page.revision), page.revision)
         };
         let watch = state.store.watch("/", from)?;
         Ok(Self { registry: state.registry.clone(), waiting, synced, watch })
@@ -95,7 +97,8 @@ impl Stream for Changes {
                 return Poll::Ready(None);
             };
             let previous = event.previous.as_ref().map(|it| (&it.value, it.modified));
-            if let Some(it) = self.change(&event.key, event.revision, event.value.as_ref(), previous)
+            if let Some(it) =
+                self.change(&event.key, event.revision, event.value.as_ref(), previous)
             {
                 return Poll::Ready(Some(it));
             }

@@ -10,6 +10,7 @@ use crate::{
     changes::ObjectChange,
     object::{self, finalizers, is_terminating, set_finalizers},
     registry::{Column, KindRow, Resource, ScalePaths, Scope, VersionRow},
+    schema::check_structural,
     server::{ApiServer, State},
     status::Cause,
 };
@@ -100,6 +101,7 @@ fn version_row(version: &Value) -> VersionRow {
         name: text(&version["name"]),
         storage: version["storage"] == true,
         not_served: version["served"] == false,
+        create_only: false,
         schema: version["schema"]["openAPIV3Schema"].clone(),
         status: version["subresources"].get("status").is_some_and(|it| !it.is_null()),
         scale: scale.is_object().then(|| ScalePaths {
@@ -155,39 +157,42 @@ pub(crate) fn complete(definition: &mut Value) {
 pub(crate) fn check(definition: &Value) -> Vec<Cause> {
     let spec = &definition["spec"];
     let mut causes = Vec::new();
-    let mut wrong = |field: &str, message: String| {
-        causes.push(Cause { reason: "FieldValueInvalid", message, field: field.into() });
-    };
     let expected = format!("{}.{}", text(&spec["names"]["plural"]), text(&spec["group"]));
     let name = object::meta(definition, "name");
     if name != expected {
-        wrong(
+        causes.push(invalid(
             "metadata.name",
             format!("Invalid value: {name:?}: must be spec.names.plural+\".\"+spec.group"),
-        );
+        ));
     }
     if text(&spec["names"]["kind"]).is_empty() {
-        wrong("spec.names.kind", "Required value".into());
+        causes.push(invalid("spec.names.kind", "Required value".into()));
     }
     let versions: Vec<&Value> = spec["versions"].as_array().into_iter().flatten().collect();
     if versions.iter().filter(|it| it["storage"] == true).count() != 1 {
-        wrong(
+        causes.push(invalid(
             "spec.versions",
             "Invalid value: must have exactly one version marked as storage version".into(),
-        );
+        ));
     }
     for (index, version) in versions.iter().enumerate() {
-        if !version["schema"]["openAPIV3Schema"].is_object() {
-            let field = format!("spec.versions[{index}].schema.openAPIV3Schema");
-            wrong(&field, "Required value: schemas are required".into());
+        let field = format!("spec.versions[{index}].schema.openAPIV3Schema");
+        let schema = &version["schema"]["openAPIV3Schema"];
+        if schema.is_object() {
+            causes.extend(check_structural(schema, &field));
+        } else {
+            causes.push(invalid(&field, "Required value: schemas are required".into()));
         }
     }
     if !matches!(spec["scope"].as_str(), Some("Namespaced" | "Cluster")) {
-        let message =
-            "Unsupported value: supported values: \"Cluster\", \"Namespaced\"".to_owned();
-        wrong("spec.scope", message);
+        let message = "Unsupported value: supported values: \"Cluster\", \"Namespaced\"".to_owned();
+        causes.push(invalid("spec.scope", message));
     }
     causes
+}
+
+fn invalid(field: &str, message: String) -> Cause {
+    Cause { reason: "FieldValueInvalid", message, field: field.into() }
 }
 
 /// Brings the conditions of every definition up to date.

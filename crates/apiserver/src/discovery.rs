@@ -33,7 +33,9 @@ pub(crate) fn serve(
 ) -> Result<Response<Body>, Failure> {
     let aggregated = aggregated_version(headers);
     match (path, aggregated) {
-        (["api"], Some(version)) => Ok(tagged(&aggregate(registry, &[""], version), version, headers)),
+        (["api"], Some(version)) => {
+            Ok(tagged(&aggregate(registry, &[""], version), version, headers))
+        }
         (["apis"], Some(version)) => {
             Ok(tagged(&aggregate(registry, &registry.groups(), version), version, headers))
         }
@@ -76,9 +78,13 @@ fn plain(document: &Value) -> Response<Body> {
 /// With an ETag, so that a client that has it already need not read it again.
 fn tagged(document: &Value, version: &str, headers: &HeaderMap) -> Response<Body> {
     let bytes = serde_json::to_vec(document).expect("JSON always serialises into memory");
-    let digest: String = Sha256::digest(&bytes).iter().map(|it| format!("{it:02X}")).collect();
-    let tag = format!("\"{digest}\"");
-    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|it| it.as_bytes() == tag.as_bytes());
+    let mut tag = String::from("\"");
+    for byte in Sha256::digest(&bytes) {
+        tag.push_str(&format!("{byte:02X}"));
+    }
+    tag.push('"');
+    let known =
+        headers.get(header::IF_NONE_MATCH).is_some_and(|it| it.as_bytes() == tag.as_bytes());
     let media = match version {
         "v2beta1" => "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
         _ => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",

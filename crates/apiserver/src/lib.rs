@@ -7,18 +7,18 @@
 
 mod access;
 pub mod admission;
-pub mod authz;
 pub mod authn;
+pub mod authz;
 mod body;
 mod bootstrap;
 mod call;
 mod changes;
 mod controllers;
-mod encode;
-pub mod fields;
 mod crd;
 pub mod decode;
 mod discovery;
+mod encode;
+pub mod fields;
 mod follow;
 mod local;
 mod metrics;
@@ -27,8 +27,8 @@ mod nonresource;
 mod object;
 mod openapi;
 mod options;
-pub mod pki;
 pub mod patch;
+pub mod pki;
 mod registry;
 mod request;
 pub mod schema;
@@ -36,7 +36,7 @@ mod selector;
 pub mod serve;
 mod server;
 pub mod status;
-mod user;
+pub mod user;
 mod verbs;
 
 pub use self::{

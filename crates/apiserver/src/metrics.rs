@@ -125,7 +125,7 @@ mod tests {
     fn requests_are_counted_by_verb_resource_and_code() {
         let metrics = Metrics::default();
         metrics.request("get", "", "pods", 200, Duration::from_millis(3));
-        metrics.request("get", "", "pods", 200, Duration::from_secs(60));
+        metrics.request("get", "", "pods", 200, Duration::from_mins(1));
         let labels = "verb=\"GET\",group=\"\",resource=\"pods\",code=\"200\"";
         let text = metrics.text(7);
         for line in [

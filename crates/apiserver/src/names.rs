@@ -48,9 +48,7 @@ impl NameRule {
                 (!good).then_some(SERVICE)
             }
             Self::PathSegment if matches!(name, "." | "..") => Some("may not be '.' or '..'"),
-            Self::PathSegment => {
-                name.contains(['/', '%']).then_some("may not contain '/' or '%'")
-            }
+            Self::PathSegment => name.contains(['/', '%']).then_some("may not contain '/' or '%'"),
         }
     }
 }

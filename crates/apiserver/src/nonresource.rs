@@ -7,6 +7,8 @@ use crate::{
     body::Body,
     discovery,
     encode::{typed, value},
+    openapi::Kind,
+    registry::{Resource, Verbs},
     request::RequestInfo,
     server::State,
     status::Failure,
@@ -29,8 +31,29 @@ pub(crate) fn serve(
             Ok(typed(200, "text/plain; version=0.0.4", Body::whole(text)))
         }
         ["api" | "apis", ..] => discovery::serve(&state.registry(), &path, &parts.headers),
+        ["openapi", below @ ..] => openapi(state, below, parts),
         [] => Ok(value(200, &json!({"paths": paths(state)}), true)),
         _ => Err(Failure::no_such_resource()),
+    }
+}
+
+fn openapi(state: &State, path: &[&str], parts: &Parts) -> Result<Response<Body>, Failure> {
+    let registry = state.registry();
+    let kinds: Vec<Kind> = registry.iter().map(|it| described(it)).collect();
+    state.openapi.serve(&kinds, path, &parts.headers)
+}
+
+fn described(resource: &Resource) -> Kind<'_> {
+    Kind {
+        group: &resource.group,
+        version: &resource.version,
+        kind: &resource.kind,
+        plural: &resource.plural,
+        namespaced: resource.is_namespaced(),
+        create_only: resource.verbs == Verbs::CreateOnly,
+        status: resource.status,
+        scale: resource.scale.is_some(),
+        schema: resource.custom.then_some(&resource.open_api),
     }
 }
 

@@ -87,17 +87,10 @@ impl Authority {
         self.sign(params, ExtendedKeyUsagePurpose::ServerAuth, now)
     }
 
-    /// For a client: the user is the common name, each group an organization; lives a year.
-    pub fn client(
-        &self,
-        user: &str,
-        groups: &[String],
-        now: Timestamp,
-    ) -> Result<Identity, PkiError> {
+    /// For a client: the user is the common name, its group the organization; lives a year.
+    pub fn client(&self, user: &str, group: &str, now: Timestamp) -> Result<Identity, PkiError> {
         let mut params = CertificateParams::new(Vec::new())?;
-        for group in groups {
-            params.distinguished_name.push(DnType::OrganizationName, group);
-        }
+        params.distinguished_name.push(DnType::OrganizationName, group);
         params.distinguished_name.push(DnType::CommonName, user);
         self.sign(params, ExtendedKeyUsagePurpose::ClientAuth, now)
     }
@@ -165,11 +158,12 @@ mod tests {
     }
 
     #[test]
-    fn a_client_certificate_names_user_and_groups() {
+    fn a_client_certificate_names_user_and_group() {
         let authority = Authority::create("test", now()).unwrap();
-        let identity = authority.client("ada", &["x".into(), "y".into()], now()).unwrap();
-        let (_, pem) = x509_parser::pem::parse_x509_pem(identity.certificate_pem.as_bytes()).unwrap();
+        let identity = authority.client("ada", "x", now()).unwrap();
+        let (_, pem) =
+            x509_parser::pem::parse_x509_pem(identity.certificate_pem.as_bytes()).unwrap();
         let user = crate::authn::user_of_certificate(&pem.contents).unwrap();
-        assert_eq!(user, crate::User::new("ada", ["x".to_owned(), "y".to_owned()]));
+        assert_eq!(user, crate::User::new("ada", ["x".to_owned()]));
     }
 }

@@ -54,7 +54,7 @@ impl RequestInfo {
                 info.set(resource, rest.first(), rest.get(1..).unwrap_or(&[]), None);
             }
         }
-        info.verb = verb(method, info.name.is_some(), watch).to_owned();
+        verb(method, info.name.is_some(), watch).clone_into(&mut info.verb);
         info
     }
 
@@ -102,8 +102,8 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(method: Method, path: &str, expected: &str) {
-        let it = RequestInfo::parse(&method, path, false);
+    fn check(method: &Method, path: &str, expected: &str) {
+        let it = RequestInfo::parse(method, path, false);
         let said = format!(
             "{} {}/{} {}/{} ns={} name={}",
             it.verb,
@@ -119,22 +119,26 @@ mod tests {
 
     #[test]
     fn a_path_says_group_version_resource_namespace_and_name() {
-        check(Method::GET, "/api/v1/pods", "list /v1 pods/ ns= name=");
-        check(Method::GET, "/api/v1/namespaces/a/pods/b", "get /v1 pods/ ns=a name=b");
+        check(&Method::GET, "/api/v1/pods", "list /v1 pods/ ns= name=");
+        check(&Method::GET, "/api/v1/namespaces/a/pods/b", "get /v1 pods/ ns=a name=b");
         check(
-            Method::PUT,
+            &Method::PUT,
             "/apis/apps/v1/namespaces/a/deployments/b/scale",
             "update apps/v1 deployments/scale ns=a name=b",
         );
-        check(Method::DELETE, "/api/v1/namespaces/a", "delete /v1 namespaces/ ns=a name=a");
+        check(&Method::DELETE, "/api/v1/namespaces/a", "delete /v1 namespaces/ ns=a name=a");
         check(
-            Method::PUT,
+            &Method::PUT,
             "/api/v1/namespaces/a/finalize",
             "update /v1 namespaces/finalize ns=a name=a",
         );
-        check(Method::DELETE, "/api/v1/namespaces/a/pods", "deletecollection /v1 pods/ ns=a name=");
-        check(Method::GET, "/api/v1/watch/pods", "watch /v1 pods/ ns= name=");
-        check(Method::POST, "/api/v1/namespaces", "create /v1 namespaces/ ns= name=");
+        check(
+            &Method::DELETE,
+            "/api/v1/namespaces/a/pods",
+            "deletecollection /v1 pods/ ns=a name=",
+        );
+        check(&Method::GET, "/api/v1/watch/pods", "watch /v1 pods/ ns= name=");
+        check(&Method::POST, "/api/v1/namespaces", "create /v1 namespaces/ ns= name=");
     }
 
     #[test]

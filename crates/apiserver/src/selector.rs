@@ -60,9 +60,8 @@ impl Selector {
         fields: &str,
         selectable: impl Fn(&str) -> bool,
     ) -> Result<Self, Failure> {
-        let labels = parse_labels(labels).map_err(|why| {
-            Failure::bad_request(format!("unable to parse requirement: {why}"))
-        })?;
+        let labels = parse_labels(labels)
+            .map_err(|why| Failure::bad_request(format!("unable to parse requirement: {why}")))?;
         let fields = parse_fields(fields)?;
         for term in &fields {
             let path = term.path.join(".");

@@ -26,6 +26,7 @@ use crate::{
     local::LocalService,
     metrics::Metrics,
     nonresource,
+    openapi::OpenApi,
     registry::{self, Current, KindRow, Registry, Resource},
     request::RequestInfo,
     status::Failure,
@@ -80,6 +81,7 @@ pub(crate) struct State {
     pub fixed: Vec<Arc<Resource>>,
     pub rbac: Rbac,
     pub authorizer: Box<dyn Authorizer>,
+    pub openapi: OpenApi,
     /// Up to where rights and custom kinds are in step with the store.
     pub followed: watch::Sender<Revision>,
     tasks: Mutex<JoinSet<()>>,
@@ -102,6 +104,7 @@ impl ApiServer {
             fixed,
             rbac,
             authorizer,
+            openapi: OpenApi::default(),
             followed: watch::Sender::new(0),
             tasks: Mutex::default(),
         };
@@ -120,10 +123,7 @@ impl ApiServer {
 
     /// Everything that is stored and then every change, of all resources; after a revision: only what
     /// came later.
-    pub fn changes(
-        &self,
-        after: Option<kogge_store::Revision>,
-    ) -> Result<Changes, kogge_store::HistoryError> {
+    pub fn changes(&self, after: Option<Revision>) -> Result<Changes, kogge_store::HistoryError> {
         Changes::open(&self.state, after)
     }
 
@@ -169,8 +169,7 @@ impl ApiServer {
         let mut call = Call::new(self.state.clone(), user, info, &parts, body)?;
         let answer = verbs::serve(&mut call).await;
         let pretty = call.options.pretty;
-        let mut response =
-            answer.unwrap_or_else(|failure| encode::failure(&failure, pretty));
+        let mut response = answer.unwrap_or_else(|failure| encode::failure(&failure, pretty));
         encode::add_warnings(&mut response, &call.warnings);
         let RequestInfo { verb, group, resource, .. } = &call.info;
         let code = response.status().as_u16();
@@ -179,7 +178,12 @@ impl ApiServer {
     }
 
     /// A request of the server to itself: the code, and the answer as JSON.
-    pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> (u16, Value) {
         let user = Arc::new(User::system("system:apiserver"));
         let content_type = match method {
             Method::PATCH => "application/merge-patch+json",

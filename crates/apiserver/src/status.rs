@@ -13,7 +13,7 @@ pub struct Failure {
     pub reason: &'static str,
     pub message: String,
     /// Group, kind (for most reasons: the resource) and name of what it is about.
-    pub about: Option<About>,
+    pub about: Option<Box<About>>,
     pub causes: Vec<Cause>,
     pub retry_after_seconds: Option<u32>,
 }
@@ -127,7 +127,7 @@ impl Failure {
 
     #[must_use]
     pub fn about(mut self, about: About) -> Self {
-        self.about = Some(about);
+        self.about = Some(Box::new(about));
         self
     }
 

@@ -1,4 +1,5 @@
 //! What the server does by itself, as a client sees it.
+#![allow(clippy::unwrap_used, reason = "a test may end by panicking")]
 
 mod common;
 

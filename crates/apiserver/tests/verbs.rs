@@ -1,4 +1,5 @@
 //! Each verb, asked as a client asks.
+#![allow(clippy::unwrap_used, reason = "a test may end by panicking")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Watches: what they begin with, what they tell, how they end.
+#![allow(clippy::unwrap_used, reason = "a test may end by panicking")]
 
 mod common;
 
@@ -76,14 +77,18 @@ async fn a_watch_from_compacted_history_is_told_so() {
     let mut watch = server.watch(&format!("{MAPS}?watch=1&resourceVersion=1")).await;
     let event = watch.next().await.unwrap();
     assert_eq!(event["type"], "ERROR");
-    assert_eq!((&event["object"]["code"], &event["object"]["reason"]), (&json!(410), &json!("Expired")));
+    assert_eq!(
+        (&event["object"]["code"], &event["object"]["reason"]),
+        (&json!(410), &json!("Expired"))
+    );
     assert_eq!(watch.next().await, None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_ends_at_its_timeout_with_a_bookmark() {
     let server = TestServer::start().await;
-    let path = format!("{MAPS}?watch=1&resourceVersion=1&timeoutSeconds=3&allowWatchBookmarks=true");
+    let path =
+        format!("{MAPS}?watch=1&resourceVersion=1&timeoutSeconds=3&allowWatchBookmarks=true");
     let mut watch = server.watch(&path).await;
     let mark = watch.next().await.unwrap();
     assert_eq!(mark["type"], "BOOKMARK");

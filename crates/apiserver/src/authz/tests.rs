@@ -155,7 +155,9 @@ fn a_changed_binding_forgets_whom_it_was_for() {
 
 fn bootstrapped() -> Rbac {
     let rbac = Rbac::default();
-    bootstrap::objects().iter().for_each(|it| rbac.put(it));
+    for it in bootstrap::objects() {
+        rbac.put(&it);
+    }
     rbac
 }
 

@@ -106,6 +106,7 @@ impl Graph {
         self.dependents.get(uid).into_iter().flatten().filter_map(|it| self.items.get(it))
     }
 
+    #[cfg(test)]
     pub fn iter(&self) -> impl Iterator<Item = &Item> {
         self.items.values()
     }

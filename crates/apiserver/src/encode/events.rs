@@ -2,31 +2,57 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Form, partial};
-use crate::{call::Call, object::write_served, registry::Resource};
+use super::{
+    Form, partial,
+    table::{Include, Tables},
+};
+use crate::{
+    call::Call,
+    object::{self, write_served},
+    registry::Resource,
+};
 
 /// Writes the events of one watch.
 pub(crate) struct Events {
     resource: Arc<Resource>,
     form: Form,
+    include: Include,
+    now: fn() -> Timestamp,
+    /// A table with columns has been sent.
+    columns_told: bool,
 }
 
 impl Events {
     pub fn new(call: &Call) -> Self {
-        Self { resource: call.resource.clone(), form: call.accept.form }
+        Self {
+            resource: call.resource.clone(),
+            form: call.accept.form,
+            include: Include::parse(&call.options.include_object),
+            now: call.state.config.now,
+            columns_told: false,
+        }
     }
 
     pub fn object(&mut self, out: &mut Vec<u8>, kind: &str, stored: &[u8], revision: u64) {
         begin(out, kind);
         match self.form {
-            Form::Object | Form::Table(_) => {
-                write_served(out, &self.resource.head, stored, revision);
-            }
+            Form::Object => write_served(out, &self.resource.head, stored, revision),
+            Form::Table(version) => self.row(out, version, stored, revision),
             Form::Metadata => out.extend_from_slice(&partial(stored, revision)),
         }
         end(out);
+    }
+
+    fn row(&mut self, out: &mut Vec<u8>, version: &str, stored: &[u8], revision: u64) {
+        let object = object::parse(stored, revision, &self.resource.api_version);
+        let metadata = json!({"resourceVersion": revision.to_string()});
+        let with_columns = !std::mem::replace(&mut self.columns_told, true);
+        let tables = Tables::new(&self.resource, version, self.include);
+        let table = tables.render([&object], &metadata, with_columns, (self.now)());
+        out.extend_from_slice(table.to_string().as_bytes());
     }
 
     /// All up to `revision` has been sent; `initial` marks the end of what existed before.

@@ -2,10 +2,17 @@
 
 use bytes::Bytes;
 use http::Response;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::{Form, Stored, partial, pretty, respond};
-use crate::{body::Body, call::Call, object::write_served, status::Failure};
+use super::{
+    Form, Stored, partial, pretty, respond,
+    table::{Include, Tables},
+};
+use crate::{
+    body::Body,
+    call::Call,
+    object::{self, write_served},
+};
 
 /// The metadata of a list.
 #[derive(Clone, Debug, Default)]
@@ -29,11 +36,7 @@ impl ListMeta {
     }
 }
 
-pub(crate) fn list(
-    call: &Call,
-    items: &[Stored],
-    meta: &ListMeta,
-) -> Result<Response<Body>, Failure> {
+pub(crate) fn list(call: &Call, items: &[Stored], meta: &ListMeta) -> Response<Body> {
     let resource = &call.resource;
     let bytes = match call.accept.form {
         Form::Object => {
@@ -47,9 +50,9 @@ pub(crate) fn list(
                 out.extend_from_slice(&partial(&it.bytes, it.revision));
             })
         }
-        Form::Table(version) => table(call, version, items, Some(meta))?,
+        Form::Table(version) => table(call, version, items, Some(meta)),
     };
-    Ok(respond(200, pretty(bytes, call.options.pretty)))
+    respond(200, pretty(bytes, call.options.pretty))
 }
 
 fn joined(
@@ -80,10 +83,18 @@ fn joined(
 
 /// Objects as a Table; of a single object there is no list metadata.
 pub(super) fn table(
-    _call: &Call,
-    _version: &str,
-    _items: &[Stored],
-    _meta: Option<&ListMeta>,
-) -> Result<Bytes, Failure> {
-    Err(Failure::new(406, "NotAcceptable", "tables are not served"))
+    call: &Call,
+    version: &str,
+    items: &[Stored],
+    meta: Option<&ListMeta>,
+) -> Bytes {
+    let parse = |it: &Stored| object::parse(&it.bytes, it.revision, &call.resource.api_version);
+    let objects: Vec<Value> = items.iter().map(parse).collect();
+    let metadata = match (meta, objects.first()) {
+        (Some(meta), _) => meta.to_value(),
+        (None, Some(one)) => json!({"resourceVersion": one["metadata"]["resourceVersion"]}),
+        (None, None) => json!({}),
+    };
+    let tables = Tables::new(&call.resource, version, Include::parse(&call.options.include_object));
+    tables.render(&objects, &metadata, true, call.state.now()).to_string().into()
 }

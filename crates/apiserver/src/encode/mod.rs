@@ -16,12 +16,7 @@ pub(crate) use self::{
     lists::{ListMeta, list},
     partial::partial,
 };
-use crate::{
-    body::Body,
-    call::Call,
-    object::served,
-    status::Failure,
-};
+use crate::{body::Body, call::Call, object::served, status::Failure};
 
 /// An object as the store has it.
 #[derive(Clone, Debug)]
@@ -31,13 +26,13 @@ pub(crate) struct Stored {
 }
 
 /// One object, in the form the client asked for.
-pub(crate) fn object(call: &Call, code: u16, stored: &Stored) -> Result<Response<Body>, Failure> {
+pub(crate) fn object(call: &Call, code: u16, stored: &Stored) -> Response<Body> {
     let bytes = match call.accept.form {
         Form::Object => served(&call.resource.head, &stored.bytes, stored.revision),
         Form::Metadata => partial(&stored.bytes, stored.revision).into(),
-        Form::Table(version) => lists::table(call, version, std::slice::from_ref(stored), None)?,
+        Form::Table(version) => lists::table(call, version, std::slice::from_ref(stored), None),
     };
-    Ok(respond(code, pretty(bytes, call.options.pretty)))
+    respond(code, pretty(bytes, call.options.pretty))
 }
 
 /// A JSON value that is computed, not stored.

@@ -12,9 +12,8 @@ struct MetadataOnly {
 
 /// A stored object's metadata as a PartialObjectMetadata.
 pub(crate) fn partial(stored: &[u8], revision: u64) -> Vec<u8> {
-    let metadata = serde_json::from_slice::<MetadataOnly>(stored)
-        .map(|it| it.metadata)
-        .unwrap_or_default();
+    let metadata =
+        serde_json::from_slice::<MetadataOnly>(stored).map(|it| it.metadata).unwrap_or_default();
     let rest = serde_json::to_vec(&metadata).expect("JSON always serialises into memory");
     let mut out = head("meta.k8s.io/v1", "PartialObjectMetadata").into_bytes();
     out.extend_from_slice(revision.to_string().as_bytes());
@@ -36,7 +35,8 @@ mod tests {
 
     #[test]
     fn only_metadata_and_the_revision_are_left() {
-        let bytes = partial(br#"{"kind":"K","apiVersion":"v1","metadata":{"name":"a"},"spec":{}}"#, 3);
+        let bytes =
+            partial(br#"{"kind":"K","apiVersion":"v1","metadata":{"name":"a"},"spec":{}}"#, 3);
         let parsed: Value = serde_json::from_slice(&bytes).unwrap();
         assert_eq!(
             parsed,

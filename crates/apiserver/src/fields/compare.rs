@@ -44,7 +44,7 @@ struct Found {
 }
 
 impl Found {
-    fn put(&mut self, step: Step, below: Self) {
+    fn put(&mut self, step: &Step, below: Self) {
         let nodes = [
             (&mut self.removed.below, below.removed),
             (&mut self.modified.below, below.modified),
@@ -69,18 +69,17 @@ pub fn compare(place: Place, old: &Value, new: &Value) -> Changes {
 
 fn node(place: Place, old: Option<&Value>, new: Option<&Value>) -> Found {
     let mut found = Found::default();
-    match shared_grain(place, old, new) {
-        Some(grain) => walk(place, grain, old, new, &mut found),
-        None => {
-            // One side is granular and the other is not: all of both changed.
-            for (old, new) in [(old, None), (None, new)] {
-                let grain = shared_grain(place, old, new).unwrap_or(Grain::Leaf);
-                if grain != Grain::Leaf {
-                    walk(place, grain, old, new, &mut found);
-                }
+    if let Some(grain) = shared_grain(place, old, new) {
+        walk(place, grain, old, new, &mut found);
+    } else {
+        // One side is granular and the other is not: all of both changed.
+        for (old, new) in [(old, None), (None, new)] {
+            let grain = shared_grain(place, old, new).unwrap_or(Grain::Leaf);
+            if grain != Grain::Leaf {
+                walk(place, grain, old, new, &mut found);
             }
-            found.modified.member = true;
         }
+        found.modified.member = true;
     }
     match (old, new) {
         (None, Some(_)) => found.added.member = true,
@@ -111,10 +110,10 @@ fn keys(place: Place, old: Option<&Value>, new: Option<&Value>, found: &mut Foun
     let (old, new) = (as_map(old), as_map(new));
     for (key, value) in old {
         let below = node(child(place, key).0, Some(value), new.get(key));
-        found.put(Step::field(key), below);
+        found.put(&Step::field(key), below);
     }
     for (key, value) in new.iter().filter(|(key, _)| !old.contains_key(*key)) {
-        found.put(Step::field(key), node(child(place, key).0, None, Some(value)));
+        found.put(&Step::field(key), node(child(place, key).0, None, Some(value)));
     }
 }
 
@@ -128,7 +127,7 @@ fn items(place: Place, old: Option<&Value>, new: Option<&Value>, found: &mut Fou
     }
     let inner = place.and_then(Type::item);
     for (step, (old, new)) in pairs {
-        found.put(step, item(inner, &old, &new));
+        found.put(&step, item(inner, &old, &new));
     }
 }
 

@@ -258,7 +258,9 @@ mod tests {
     fn any_set() -> impl Strategy<Value = Set> {
         prop::collection::vec(prop::collection::vec(step(), 1..4), 0..12).prop_map(|paths| {
             let mut set = Set::default();
-            paths.iter().for_each(|it| set.insert(it));
+            for it in &paths {
+                set.insert(it);
+            }
             set
         })
     }

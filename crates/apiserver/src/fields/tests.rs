@@ -236,7 +236,7 @@ fn updated(live: &Value, write: &Write, change: impl FnOnce(&mut Value)) -> Valu
     new
 }
 
-fn later<'a>(manager: &'a str) -> Write<'a> {
+fn later(manager: &str) -> Write<'_> {
     Write { now: NOON + jiff::SignedDuration::from_secs(60), ..by(manager) }
 }
 

@@ -24,7 +24,7 @@ fn config(spec: &Value) -> Value {
     object
 }
 
-fn at<'a>(manager: &'a str, seconds: i64) -> Write<'a> {
+fn at(manager: &str, seconds: i64) -> Write<'_> {
     let write = by(manager);
     Write { now: write.now + SignedDuration::from_secs(seconds), ..write }
 }
@@ -376,23 +376,23 @@ proptest! {
 }
 
 #[track_caller]
-fn check_json(patch: &Value, want: Result<Value, u16>) {
+fn check_json(patch: &Value, want: &Result<Value, u16>) {
     let live = json!({"spec": {"replicas": 1, "zones": ["a"]}});
     let got = json::apply(&live, patch).map(|it| it["spec"].clone()).map_err(|it| it.code);
-    assert_eq!(got, want, "{patch}");
+    assert_eq!(got, *want, "{patch}");
 }
 
 #[test]
 fn json_patches_are_all_or_nothing() {
     let replace = json!({"op": "replace", "path": "/spec/replicas", "value": 2});
     let add = json!({"op": "add", "path": "/spec/zones/-", "value": "b"});
-    check_json(&json!([replace, add]), Ok(json!({"replicas": 2, "zones": ["a", "b"]})));
+    check_json(&json!([replace, add]), &Ok(json!({"replicas": 2, "zones": ["a", "b"]})));
     let test = json!({"op": "test", "path": "/spec/replicas", "value": 5});
-    check_json(&json!([test, replace]), Err(422));
-    check_json(&json!([{"op": "remove", "path": "/spec/none"}]), Err(422));
-    check_json(&json!([{"op": "fly", "path": "/"}]), Err(400));
-    check_json(&json!({}), Err(400));
-    check_json(&Value::Array(vec![replace; 10_001]), Err(413));
+    check_json(&json!([test, replace]), &Err(422));
+    check_json(&json!([{"op": "remove", "path": "/spec/none"}]), &Err(422));
+    check_json(&json!([{"op": "fly", "path": "/"}]), &Err(400));
+    check_json(&json!({}), &Err(400));
+    check_json(&Value::Array(vec![replace; 10_001]), &Err(413));
 }
 
 #[test]

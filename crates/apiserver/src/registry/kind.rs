@@ -3,7 +3,15 @@
 use std::sync::Arc;
 
 use super::row::{Column, KindRow, ScalePaths, Scope, VersionRow};
-use crate::{names::NameRule, object, request::qualified, schema::Type, status::Failure};
+use serde_json::Value;
+
+use crate::{
+    names::NameRule,
+    object,
+    request::qualified,
+    schema::{Schema, Type, builtin, intake},
+    status::Failure,
+};
 
 /// A kind in one version.
 #[derive(Debug)]
@@ -33,6 +41,9 @@ pub struct Resource {
     /// What served objects begin with.
     pub(crate) head: String,
     pub(crate) name_rule: NameRule,
+    /// Of custom kinds: the schema as it was given, and as a graph.
+    pub(crate) open_api: Value,
+    schema: Option<Schema>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +85,9 @@ impl Resource {
             scale: version.scale.clone(),
             columns: version.columns.clone(),
             selectable: version.selectable.clone(),
-            verbs: Verbs::All,
+            verbs: if version.create_only { Verbs::CreateOnly } else { Verbs::All },
+            schema: custom.then(|| Schema::of_kind(&version.schema)),
+            open_api: version.schema.clone(),
             custom,
             is_served: !version.not_served,
             is_storage_version: version.name == storage,
@@ -101,7 +114,15 @@ impl Resource {
 
     /// What is known of the shape of its objects.
     pub(crate) fn ty(&self) -> Option<Type<'_>> {
-        None
+        match &self.schema {
+            Some(schema) => Some(schema.root()),
+            None => builtin().kind(&self.api_version, &self.kind),
+        }
+    }
+
+    /// The kind as schemas name it.
+    pub(crate) fn kind_named(&self) -> intake::Kind<'_> {
+        intake::Kind { api_version: &self.api_version, kind: &self.kind, custom: self.custom }
     }
 
     /// Where an object is served.

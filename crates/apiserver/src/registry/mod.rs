@@ -60,10 +60,7 @@ impl Registry {
     }
 
     /// The row, namespace and name of a storage key.
-    pub fn locate<'k>(
-        &self,
-        key: &'k str,
-    ) -> Option<(&Arc<Resource>, Option<&'k str>, &'k str)> {
+    pub fn locate<'k>(&self, key: &'k str) -> Option<(&Arc<Resource>, Option<&'k str>, &'k str)> {
         let mut slashes = key.match_indices('/').map(|(at, _)| at);
         let end = slashes.nth(2)? + 1;
         let resource = self.by_prefix.get(&key[..end])?;

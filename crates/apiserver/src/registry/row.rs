@@ -30,6 +30,8 @@ pub struct VersionRow {
     pub storage: bool,
     /// Known, but not reachable.
     pub not_served: bool,
+    /// Answered, never stored.
+    pub create_only: bool,
     /// An OpenAPI v3 schema as in a CustomResourceDefinition; `Null`: anything goes.
     pub schema: Value,
     pub status: bool,

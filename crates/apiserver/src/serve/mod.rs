@@ -102,7 +102,8 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, front: Front) {
         };
         match accepted {
             Ok((stream, _)) => {
-                let (acceptor, front, graceful) = (acceptor.clone(), front.clone(), graceful.clone());
+                let (acceptor, front, graceful) =
+                    (acceptor.clone(), front.clone(), graceful.clone());
                 tokio::spawn(async move {
                     if let Err(error) = connection(stream, &acceptor, front, &graceful).await {
                         tracing::debug!(%error, "a connection ended");
@@ -149,7 +150,11 @@ async fn connection(
     graceful.watch(connection).await
 }
 
-async fn answer<B>(front: &Front, peer: Option<&Arc<User>>, mut request: Request<B>) -> Response<Body>
+async fn answer<B>(
+    front: &Front,
+    peer: Option<&Arc<User>>,
+    mut request: Request<B>,
+) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: Into<BoxError>,

@@ -45,10 +45,9 @@ impl TlsConfig {
                 for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
                     roots.add(certificate.map_err(TlsError::Authority)?)?;
                 }
-                let verifier =
-                    WebPkiClientVerifier::builder_with_provider(roots.into(), provider)
-                        .allow_unauthenticated()
-                        .build()?;
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider)
+                    .allow_unauthenticated()
+                    .build()?;
                 builder.with_client_cert_verifier(verifier)
             }
             None => builder.with_no_client_auth(),

@@ -26,7 +26,7 @@ pub(super) async fn create(call: &mut Call) -> Result<Response<Body>, Failure> {
     }
     let object = meta::read_object(call)?;
     let stored = insert(call, object, Owners::Record).await?;
-    encode::object(call, 201, &stored)
+    Ok(encode::object(call, 201, &stored))
 }
 
 /// Everything between a decoded object and the store, as often as a generated name is taken.
@@ -35,6 +35,7 @@ pub(super) async fn insert(
     mut object: Value,
     owners: Owners,
 ) -> Result<Stored, Failure> {
+    meta::take_in(call, &mut object)?;
     meta::check_identity(call, &mut object, None)?;
     begin(call, &mut object)?;
     let prefix = object::meta(&object, "generateName").to_owned();
@@ -67,9 +68,13 @@ fn begin(call: &Call, object: &mut Value) -> Result<(), Failure> {
             "resourceVersion should not be set on objects to be created",
         ));
     }
-    for field in
-        ["selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "resourceVersion"]
-    {
+    for field in [
+        "selfLink",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+        "resourceVersion",
+    ] {
         remove_meta(object, field);
     }
     set_meta(object, "uid", Uuid::new_v4().to_string());

@@ -13,7 +13,6 @@ use crate::{
     body::Body,
     call::Call,
     crd,
-
     encode::{self, ListMeta, Stored},
     object::{self, is_terminating, meta, set_finalizers, set_meta},
     options::{DeleteOptions, dry_run},
@@ -40,9 +39,9 @@ pub(super) async fn delete_with(
     options: &DeleteOptions,
 ) -> Result<Response<Body>, Failure> {
     match remove(call, options).await? {
-        Outcome::Marked(stored) => encode::object(call, 200, &stored),
+        Outcome::Marked(stored) => Ok(encode::object(call, 200, &stored)),
         Outcome::Gone(stored) if strategy::returns_deleted(&call.resource) => {
-            encode::object(call, 200, &stored)
+            Ok(encode::object(call, 200, &stored))
         }
         Outcome::Gone(stored) => Ok(gone(call, &stored)),
     }
@@ -80,7 +79,7 @@ pub(super) async fn delete_collection(call: &mut Call) -> Result<Response<Body>,
         }
     }
     let meta = ListMeta { revision: meta.revision, ..ListMeta::default() };
-    encode::list(call, &items, &meta)
+    Ok(encode::list(call, &items, &meta))
 }
 
 /// The options of the body, else those of the query.
@@ -88,7 +87,7 @@ fn options(call: &mut Call) -> Result<DeleteOptions, Failure> {
     if call.body.is_empty() {
         return Ok(call.options.deletion.clone());
     }
-    let body = input::options(call)?;
+    let body = input::plain(call)?;
     let options: DeleteOptions = serde_json::from_value(body)
         .map_err(|error| Failure::bad_request(format!("DeleteOptions: {error}")))?;
     for value in &options.dry_run {
@@ -124,11 +123,7 @@ async fn apply(call: &Call, live: &Live, object: &Value) -> Result<Outcome, Refu
     Ok(Outcome::Marked(write::replace(call, live, object).await?))
 }
 
-fn check_preconditions(
-    call: &Call,
-    options: &DeleteOptions,
-    live: &Value,
-) -> Result<(), Failure> {
+fn check_preconditions(call: &Call, options: &DeleteOptions, live: &Value) -> Result<(), Failure> {
     let Some(wanted) = &options.preconditions else { return Ok(()) };
     let checks = [
         ("UID", "uid", wanted.uid.as_deref()),

@@ -10,7 +10,7 @@ use crate::{
 };
 
 pub(super) fn get(call: &Call) -> Result<Response<Body>, Failure> {
-    encode::object(call, 200, &stored(call)?)
+    Ok(encode::object(call, 200, &stored(call)?))
 }
 
 pub(super) fn stored(call: &Call) -> Result<Stored, Failure> {

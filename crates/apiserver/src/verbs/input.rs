@@ -2,25 +2,21 @@
 
 use serde_json::Value;
 
-use crate::{call::Call, status::Failure};
+use crate::{call::Call, decode, status::Failure};
 
-/// An object of the call's kind.
+/// An object of the call's kind. Fields that come twice are kept for field validation.
 pub(super) fn object(call: &mut Call) -> Result<Value, Failure> {
-    plain(call)
+    let decoded = decode::body(&call.content_type, &call.body)?;
+    call.duplicates = decoded.duplicates;
+    Ok(decoded.value)
 }
 
-/// An object of another kind, such as a Scale or a Binding.
+/// An object of another kind, such as a Scale, a Binding or DeleteOptions.
 pub(super) fn plain(call: &Call) -> Result<Value, Failure> {
-    serde_json::from_slice(&call.body)
-        .map_err(|error| Failure::bad_request(format!("could not decode the body: {error}")))
+    Ok(decode::body(&call.content_type, &call.body)?.value)
 }
 
 /// A patch of any type.
 pub(super) fn patch(call: &mut Call) -> Result<Value, Failure> {
-    plain(call)
-}
-
-/// DeleteOptions.
-pub(super) fn options(call: &Call) -> Result<Value, Failure> {
-    plain(call)
+    object(call)
 }

@@ -30,11 +30,9 @@ pub(super) fn list(call: &Call) -> Result<Response<Body>, Failure> {
     let selector = selector(call)?;
     let (query, continues) = first_query(call)?;
     let (entries, meta) = gather(call, &selector, query, continues)?;
-    let items: Vec<Stored> = entries
-        .into_iter()
-        .map(|it| Stored { bytes: it.value, revision: it.modified })
-        .collect();
-    encode::list(call, &items, &meta)
+    let items: Vec<Stored> =
+        entries.into_iter().map(|it| Stored { bytes: it.value, revision: it.modified }).collect();
+    Ok(encode::list(call, &items, &meta))
 }
 
 /// Everything that the selectors mean, as of one revision.

@@ -4,11 +4,14 @@ use serde_json::{Map, Value};
 
 use super::input;
 use crate::{
+    authz::{NoEscalation, escalation::RoleWrite, rbac},
     call::Call,
     crd,
     fields::{self, Write},
     names,
     object::{self, meta, remove_meta, set_meta},
+    options::FieldValidation,
+    schema::{intake, validate},
     status::{Cause, Failure},
 };
 
@@ -55,6 +58,27 @@ pub(super) fn check_kind(call: &Call, mut object: Value) -> Result<Value, Failur
         return Err(Failure::bad_request("metadata: not an object"));
     }
     Ok(object)
+}
+
+/// Types, unknown fields and defaults: what comes of an object before anything is asked of it.
+pub(super) fn take_in(call: &mut Call, object: &mut Value) -> Result<(), Failure> {
+    let resource = call.resource.clone();
+    let mut found = call.duplicates.clone();
+    if let Some(ty) = resource.ty() {
+        found.extend(intake::intake(resource.kind_named(), ty, object)?);
+    }
+    match call.options.field_validation {
+        FieldValidation::Strict if !found.is_empty() => {
+            Err(intake::strict(resource.kind_named(), &found))
+        }
+        FieldValidation::Warn => {
+            // A write that is tried again says it once.
+            found.retain(|it| !call.warnings.contains(it));
+            call.warnings.extend(found);
+            Ok(())
+        }
+        FieldValidation::Strict | FieldValidation::Ignore => Ok(()),
+    }
 }
 
 /// Name and namespace of the body must be those of the path; what is missing is filled in.
@@ -150,6 +174,11 @@ pub(super) fn finish(
     owners: Owners,
 ) -> Result<Value, Failure> {
     tidy(&mut object);
+    let resource = call.resource.clone();
+    if let Some(ty) = resource.ty() {
+        // Admission may have put in what has defaults of its own.
+        intake::complete(resource.kind_named(), ty, &mut object);
+    }
     if owners == Owners::Record
         && let Some(ty) = call.resource.ty()
     {
@@ -161,15 +190,36 @@ pub(super) fn finish(
         }
     }
     let mut causes = check_meta(call, &object);
+    // Of what the API server itself changes, nothing is forbidden.
+    if let Some(ty) = resource.ty().filter(|_| call.info.subresource != "binding") {
+        causes.extend(validate::validate(resource.kind_named(), ty, &object, live));
+    }
     if crd::is_definition(&call.resource) {
         causes.extend(crd::check(&object));
     }
+    check_escalation(call, &object, live)?;
     if !causes.is_empty() {
         let resource = &call.resource;
         let name = meta(&object, "name");
         return Err(Failure::invalid(&resource.group, &resource.kind, name, causes));
     }
     Ok(object)
+}
+
+/// Roles and bindings give away no more than the caller has.
+fn check_escalation(call: &Call, object: &Value, live: Option<&Value>) -> Result<(), Failure> {
+    if call.resource.group != rbac::GROUP {
+        return Ok(());
+    }
+    let rights = NoEscalation { rbac: call.state.rbac.clone() };
+    rights.check(&RoleWrite {
+        user: &call.user,
+        resource: &call.resource.plural,
+        namespace: call.namespace().unwrap_or_default(),
+        name: meta(object, "name"),
+        object,
+        old: live.unwrap_or(&Value::Null),
+    })
 }
 
 /// Empty maps and lists of metadata are as good as none.

@@ -9,7 +9,6 @@ mod input;
 mod list;
 mod meta;
 mod patch;
-mod pods;
 mod review;
 mod scale;
 mod strategy;
@@ -55,8 +54,6 @@ async fn dispatch(call: &mut Call) -> Result<Response<Body>, Failure> {
             "patch" => scale::patch_scale(call).await,
             _ => Err(Failure::method_not_allowed()),
         },
-        ("create", "binding") if call.resource.is("", "pods") => pods::bind(call).await,
-        ("create", "eviction") if call.resource.is("", "pods") => pods::evict(call).await,
         ("create", "binding") if call.resource.is("", "pods") => binding::bind(call).await,
         ("create", "eviction") if call.resource.is("", "pods") => eviction::evict(call).await,
         ("update", "finalize") if call.resource.is("", "namespaces") => update::update(call).await,

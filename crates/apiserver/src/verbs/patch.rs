@@ -8,14 +8,7 @@ use super::{
     meta::{self, Owners},
     update, write,
 };
-use crate::{
-    body::Body,
-    call::Call,
-    encode,
-    object::remove_meta,
-    patch,
-    status::Failure,
-};
+use crate::{body::Body, call::Call, encode, object::remove_meta, patch, status::Failure};
 
 /// The four patch types, by content type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +53,7 @@ pub(super) async fn patch(call: &mut Call) -> Result<Response<Body>, Failure> {
         Ok((meta::check_kind(call, patched)?, Owners::Record))
     })
     .await?;
-    encode::object(call, 200, &stored)
+    Ok(encode::object(call, 200, &stored))
 }
 
 fn patched(kind: Kind, live: &Value, patch: &Value, call: &Call) -> Result<Value, Failure> {
@@ -91,12 +84,12 @@ async fn apply(call: &mut Call) -> Result<Response<Body>, Failure> {
             }
         }
         let stored = create::insert(call, object, Owners::Known).await?;
-        return encode::object(call, 201, &stored);
+        return Ok(encode::object(call, 201, &stored));
     }
     let stored =
         update::rewrite(call, |call, live| Ok((settle(call, Some(live), &config)?, Owners::Known)))
             .await?;
-    encode::object(call, 200, &stored)
+    Ok(encode::object(call, 200, &stored))
 }
 
 fn settle(call: &Call, live: Option<&Value>, config: &Value) -> Result<Value, Failure> {

@@ -3,12 +3,7 @@
 use http::Response;
 use serde_json::{Value, json};
 
-use super::{
-    get, input,
-    meta::{self, Owners},
-    patch::Kind,
-    update,
-};
+use super::{get, input, meta::Owners, patch::Kind, update};
 use crate::{
     body::Body,
     call::Call,

@@ -90,10 +90,17 @@ fn content(object: &Value, status_apart: bool) -> Vec<(&String, &Value)> {
 /// Kinds that count their generations: all custom ones, and these built-in ones.
 pub(super) fn has_generation(resource: &Resource) -> bool {
     match resource.group.as_str() {
-        "" => matches!(resource.plural.as_str(), "pods" | "replicationcontrollers" | "podtemplates"),
+        "" => {
+            matches!(resource.plural.as_str(), "pods" | "replicationcontrollers" | "podtemplates")
+        }
         "apps" => resource.plural != "controllerrevisions",
-        "batch" | "networking.k8s.io" | "policy" | "discovery.k8s.io"
-        | "apiextensions.k8s.io" | "admissionregistration.k8s.io" | "scheduling.k8s.io"
+        "batch"
+        | "networking.k8s.io"
+        | "policy"
+        | "discovery.k8s.io"
+        | "apiextensions.k8s.io"
+        | "admissionregistration.k8s.io"
+        | "scheduling.k8s.io"
         | "flowcontrol.apiserver.k8s.io" => true,
         _ => resource.custom,
     }
@@ -114,8 +121,13 @@ pub(super) fn returns_deleted(resource: &Resource) -> bool {
     resource.group.is_empty()
         && matches!(
             resource.plural.as_str(),
-            "pods" | "services" | "serviceaccounts" | "persistentvolumes"
-                | "persistentvolumeclaims" | "podtemplates" | "resourcequotas"
+            "pods"
+                | "services"
+                | "serviceaccounts"
+                | "persistentvolumes"
+                | "persistentvolumeclaims"
+                | "podtemplates"
+                | "resourcequotas"
         )
 }
 

@@ -30,7 +30,7 @@ pub(super) async fn update(call: &mut Call) -> Result<Response<Body>, Failure> {
         return Err(Failure::invalid(&resource.group, &resource.kind, call.name(), vec![cause]));
     }
     let stored = rewrite(call, |_, _| Ok((object.clone(), Owners::Record))).await?;
-    encode::object(call, 200, &stored)
+    Ok(encode::object(call, 200, &stored))
 }
 
 /// Replaces the stored object with what `change` makes of it, again when somebody was faster.
@@ -66,11 +66,14 @@ async fn once(
     owners: Owners,
 ) -> Result<Stored, Refusal> {
     let name = call.name().to_owned();
+    meta::take_in(call, &mut object)?;
     meta::check_identity(call, &mut object, Some(&name))?;
     meta::carry_over(call, &mut object, &live.object)?;
     let object = match call.info.subresource.as_str() {
         "status" => status_of(object, &live.object),
         "finalize" => finalized(&object, &live.object),
+        // Made by the server itself, from the live object.
+        "binding" => object,
         _ => {
             strategy::on_update(&call.resource, &mut object, &live.object);
             object

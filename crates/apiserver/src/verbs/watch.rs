@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How often a quiet watch is told the newest revision.
-const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
 /// Without a wish of the client a watch ends after half an hour to an hour.
 const SHORTEST: u64 = 1800;
 /// How many objects that exist already go into one piece of the body.
@@ -178,12 +178,11 @@ impl Feed {
     /// Everything that has happened already goes into the same piece.
     fn drain(&mut self, out: &mut Vec<u8>) {
         while let Some(next) = self.watch.next().now_or_never() {
-            match next {
-                Some(event) => self.send(out, &event),
-                None => {
-                    self.ended = true;
-                    return;
-                }
+            if let Some(event) = next {
+                self.send(out, &event);
+            } else {
+                self.ended = true;
+                return;
             }
         }
     }

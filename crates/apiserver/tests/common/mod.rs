@@ -1,4 +1,5 @@
 //! A server in memory, asked in process.
+#![allow(clippy::unwrap_used, reason = "a test may end by panicking")]
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::{sync::Arc, time::Duration};
@@ -7,7 +8,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use jiff::Timestamp;
-use kogge_apiserver::{ApiServer, Authorization, Body, Config, User};
+use kogge_apiserver::{ApiServer, Authorization, Body, Config, LocalService, User};
 use kogge_store::Embedded;
 use serde_json::Value;
 use tower::{Service, ServiceExt};
@@ -34,7 +35,7 @@ pub fn config() -> Config {
         authorization: Authorization::Rbac,
         now,
         git_version: "v1.37.0".into(),
-        event_ttl: Duration::from_secs(3600),
+        event_ttl: Duration::from_hours(1),
     }
 }
 
@@ -55,7 +56,9 @@ impl TestServer {
 
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Response<Body> {
         let mut service = self.server.local(self.user.clone());
-        service.ready().await.unwrap().call(request).await.unwrap()
+        let ready: &mut LocalService =
+            ServiceExt::<Request<Full<Bytes>>>::ready(&mut service).await.unwrap();
+        ready.call(request).await.unwrap()
     }
 
     pub async fn ask(&self, method: &str, path: &str, content: &str, body: String) -> Answer {

@@ -58,9 +58,10 @@ fn state(
             let entry = server.store().get(&key);
             let stored: Value =
                 entry.and_then(|it| serde_json::from_slice(&it.value).ok()).unwrap_or_default();
-            match object::meta(&stored, "uid") == owner.uid {
-                true => OwnerState::Present,
-                false => OwnerState::Absent,
+            if object::meta(&stored, "uid") == owner.uid {
+                OwnerState::Present
+            } else {
+                OwnerState::Absent
             }
         }
     }

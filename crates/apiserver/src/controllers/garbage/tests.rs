@@ -119,7 +119,7 @@ fn play(graph: &mut Graph, effects: &[Effect]) {
             Effect::DropOwners { owners, .. } => item.owners.retain(|it| !owners.contains(&it.uid)),
             Effect::Unblock { .. } => item.owners.iter_mut().for_each(|it| it.blocks = false),
             Effect::RemoveFinalizer { finalizer, .. } => {
-                item.finalizers.retain(|it| it != finalizer)
+                item.finalizers.retain(|it| it != finalizer);
             }
             Effect::Delete { propagation, .. } => {
                 item.deleting = true;

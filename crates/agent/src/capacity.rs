@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use kogge_member::{Client, Error, Fault, Resource};
+use tokio::time::Instant;
 
 use crate::{
     link::{ClusterState, HubLink, Report, Unready},
@@ -18,6 +19,9 @@ const PROBE_FAILED: Duration = Duration::from_secs(1);
 
 /// A probe that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Between two reports of room.
+const GATHER: Duration = Duration::from_secs(1);
 
 /// One lost probe is no news; two are.
 const FAILURES: u32 = 2;
@@ -41,46 +45,49 @@ impl Capacity {
         let mut state = ClusterState::default();
         let mut reported = None;
         let (mut failures, mut round) = (0, 0_u32);
+        let mut changes = self.view.changes();
+        let mut probe_at = Instant::now();
         loop {
-            let full = round.is_multiple_of(DISCOVER_EVERY) || state.kubernetes_version.is_empty();
-            match tokio::time::timeout(PATIENCE, self.probe(&mut state, full)).await {
-                Ok(Ok(())) => {
-                    failures = 0;
-                    round = round.wrapping_add(1);
-                    state.ready = Some(Ok(()));
-                    self.view.summarise(&mut state);
+            if probe_at <= Instant::now() {
+                let full = round.is_multiple_of(DISCOVER_EVERY) || state.api_enablements.is_empty();
+                match self.patient_probe(&mut state, full).await {
+                    Ok(()) => {
+                        failures = 0;
+                        round = round.wrapping_add(1);
+                        state.ready = Some(Ok(()));
+                    }
+                    Err(unready) => {
+                        failures += 1;
+                        note_failure(&mut state, failures, unready);
+                    }
                 }
-                Ok(Err(error)) => {
-                    failures += 1;
-                    self.note_failure(&mut state, failures, unready(&error));
-                }
-                Err(_) => {
-                    failures += 1;
-                    let message =
-                        format!("the API server did not answer within {} s", PATIENCE.as_secs());
-                    self.note_failure(
-                        &mut state,
-                        failures,
-                        Unready { reason: "ClusterNotReachable", message },
-                    );
-                }
+                probe_at = Instant::now() + if failures == 0 { PROBE } else { PROBE_FAILED };
             }
+            self.view.summarise(&mut state);
             if state.ready.is_some() && reported.as_ref() != Some(&state) {
                 self.link.report(Report::Cluster(Box::new(state.clone())));
                 reported = Some(state.clone());
             }
-            let wait = if failures == 0 { PROBE } else { PROBE_FAILED };
-            // Room that has changed is told sooner than the next probe.
+            // The first room is told at once; after that, a burst is one report.
+            let gathered = state.rooms.as_ref().map(|_| Instant::now() + GATHER);
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = self.view.changed(), if failures == 0 => {}
+                () = tokio::time::sleep_until(probe_at) => {}
+                Ok(()) = changes.changed() => {
+                    if let Some(gathered) = gathered {
+                        tokio::time::sleep_until(gathered).await;
+                    }
+                }
             }
         }
     }
 
-    fn note_failure(&self, state: &mut ClusterState, failures: u32, unready: Unready) {
-        if FAILURES <= failures || state.ready.is_none() {
-            state.ready = Some(Err(unready));
+    async fn patient_probe(&self, state: &mut ClusterState, full: bool) -> Result<(), Unready> {
+        match tokio::time::timeout(PATIENCE, self.probe(state, full)).await {
+            Ok(probed) => probed.map_err(|error| unready(&error)),
+            Err(_) => Err(Unready {
+                reason: "ClusterNotReachable",
+                message: format!("the API server did not answer within {} s", PATIENCE.as_secs()),
+            }),
         }
     }
 
@@ -111,6 +118,12 @@ impl Capacity {
                 .push((resource.plural, resource.kind));
         }
         Ok(served)
+    }
+}
+
+fn note_failure(state: &mut ClusterState, failures: u32, unready: Unready) {
+    if FAILURES <= failures || state.ready.is_none() {
+        state.ready = Some(Err(unready));
     }
 }
 

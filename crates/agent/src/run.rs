@@ -45,11 +45,12 @@ pub async fn run(config: Config, mut stop: watch::Receiver<()>) {
         let _ = stop.changed().await;
     };
     let view = View::default();
-    let capacity = Capacity::new(&config, view);
+    let capacity = Capacity::new(&config, view.clone());
     tokio::select! {
         () = stopped => {}
         () = follow(&config) => {}
         () = capacity.run() => {}
+        () = view.follow(&config.client) => {}
         () = kogge_scale(&config) => {}
     }
     tracing::info!(cluster = config.cluster, "agent stopped");

@@ -1,0 +1,176 @@
+//! Node groups and their nodes: as many as a group's `desiredSize` says, kept alive.
+//!
+//! Reading order: [`decide`] holds the rules, `objects` what is written, `state` what is known,
+//! this file the loop. Whoever scales raises `desiredSize`; to shrink it annotates a drained node
+//! with `kogge.dev/delete=true` and lowers `desiredSize`. No other node is ever deleted.
+
+mod decide;
+mod objects;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures::{FutureExt as _, StreamExt as _};
+use jiff::Timestamp;
+use kogge_member::{
+    Client, Error,
+    watch::{Scope, Seen, watch},
+};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use self::state::State;
+use crate::{Faults, kinds, kubelet::Kubelet};
+
+/// In `spec.provider` of the groups that are ours.
+const PROVIDER: &str = "simulator";
+/// As real kubelets.
+const LEASE_EVERY: Duration = Duration::from_secs(10);
+const STATUS_EVERY: u32 = 30;
+/// Between tries of what failed.
+const RETRY: Duration = Duration::from_secs(1);
+const FOR_EVER: Duration = Duration::from_hours(24);
+
+pub struct NodesConfig {
+    pub client: Client,
+    /// Made where they are missing; a group that is there stays as it is.
+    pub groups: Vec<GroupSpec>,
+    pub faults: Faults,
+    /// From a pod being bound to its running.
+    pub start_delay: Duration,
+    pub now: fn() -> Timestamp,
+}
+
+/// A node group to begin with.
+#[derive(Clone, Debug)]
+pub struct GroupSpec {
+    pub name: String,
+    pub initial: u32,
+    pub min: u32,
+    pub max: u32,
+    pub labels: BTreeMap<String, String>,
+    /// Quantities by resource name.
+    pub capacity: BTreeMap<String, String>,
+    /// Of a node for an hour, as a decimal number.
+    pub price: Option<String>,
+}
+
+/// Nodes of 4 CPU, 16Gi and 110 pods: one to begin with, ten at most.
+pub fn default_group() -> GroupSpec {
+    let capacity =
+        [("cpu", "4"), ("memory", "16Gi"), ("pods", "110"), ("ephemeral-storage", "100Gi")];
+    GroupSpec {
+        name: "default".to_owned(),
+        initial: 1,
+        min: 0,
+        max: 10,
+        labels: BTreeMap::new(),
+        capacity: capacity.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        price: Some("0.2".to_owned()),
+    }
+}
+
+/// Keeps the nodes of all simulated groups, and pretends to run what is bound to them. Endless.
+pub async fn run_nodes(config: NodesConfig) {
+    while let Err(error) = prepare(&config).await {
+        tracing::warn!(error = %error.chain(), "could not prepare node groups");
+        tokio::time::sleep(RETRY).await;
+    }
+    let kubelet = Kubelet::new(&config);
+    let own = kubelet.own_nodes();
+    let state = State::new(config, own);
+    tokio::join!(keep(state), kubelet.run());
+}
+
+/// The kind NodeGroup is served, and the first groups are there.
+async fn prepare(config: &NodesConfig) -> Result<(), Error> {
+    let client = &config.client;
+    let groups = kinds::node_groups();
+    if client.list(&groups, "", "").await.is_err() {
+        let rows = kogge_api::rows();
+        let row = rows.iter().find(|it| it.kind == groups.kind && it.group == groups.group);
+        let definition = objects::definition(row.expect("the api crate has this kind"));
+        exists(client.create(&kinds::definitions(), &definition).await)?;
+        // A new kind is served a moment after it was defined.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while let Err(error) = client.list(&groups, "", "").await {
+            if deadline < Instant::now() {
+                return Err(error);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    for spec in &config.groups {
+        exists(client.create(&groups, &objects::group(spec)).await)?;
+    }
+    Ok(())
+}
+
+/// There already is as good as made.
+fn exists<T>(made: Result<T, Error>) -> Result<(), Error> {
+    match made {
+        Err(error) if !error.is_conflict() => Err(error),
+        _ => Ok(()),
+    }
+}
+
+async fn keep(mut state: State) {
+    let client = state.config.client.clone();
+    let labelled = Scope { label_selector: kinds::GROUP_LABEL.to_owned(), ..Scope::default() };
+    let mut groups = Box::pin(watch(client.clone(), kinds::node_groups(), Scope::default()));
+    let mut nodes = Box::pin(watch(client, kinds::nodes(), labelled));
+    let mut faults = state.config.faults.watch();
+    let mut beat = tokio::time::interval(LEASE_EVERY);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut beats = 0_u32;
+    let mut recheck = FOR_EVER;
+    loop {
+        tokio::select! {
+            Some(seen) = groups.next() => note(&mut state.groups, seen),
+            Some(seen) = nodes.next() => note(&mut state.nodes, seen),
+            Ok(()) = faults.changed() => {}
+            () = tokio::time::sleep(recheck) => {}
+            _ = beat.tick() => {
+                state.renew_leases().await;
+                beats = beats.wrapping_add(1);
+                if beats.is_multiple_of(STATUS_EVERY) {
+                    state.report_all().await;
+                }
+                continue;
+            }
+        }
+        while let Some(Some(seen)) = groups.next().now_or_never() {
+            note(&mut state.groups, seen);
+        }
+        while let Some(Some(seen)) = nodes.next().now_or_never() {
+            note(&mut state.nodes, seen);
+        }
+        recheck = if state.is_synced() {
+            state.reconcile().await.unwrap_or_else(|error| {
+                tracing::warn!(error = %error.chain(), "could not keep nodes");
+                Some(RETRY)
+            })
+        } else {
+            None
+        }
+        .unwrap_or(FOR_EVER);
+    }
+}
+
+/// By name; `None` until the first list is here.
+type Known = Option<BTreeMap<String, serde_json::Value>>;
+
+fn note(known: &mut Known, seen: Seen) {
+    let named = |it: serde_json::Value| (kogge_member::object::name(&it).to_owned(), it);
+    match seen {
+        Seen::Reset { items, .. } => *known = Some(items.into_iter().map(named).collect()),
+        Seen::Applied(object) => {
+            known.get_or_insert_default().extend([named(object)]);
+        }
+        Seen::Deleted(object) => {
+            known.get_or_insert_default().remove(kogge_member::object::name(&object));
+        }
+        Seen::Broken(error) => tracing::debug!(error = %error.chain(), "a watch broke"),
+    }
+}

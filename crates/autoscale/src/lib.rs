@@ -1,6 +1,7 @@
 //! How many nodes a cluster should have: [`decide`] is pure, the agent observes and applies.
 //!
-//! The rule is docs/algorithms/autoscaling.md. So far: counting, bounds and scale-up; a plan never shrinks a cluster yet.
+//! The rule is docs/algorithms/autoscaling.md. Reading order: `plan` (what goes in and comes out), `count`, `up`, `down`,
+//! `decide`.
 //!
 //! ```
 //! use kogge_autoscale::{Observed, decide};
@@ -8,6 +9,17 @@
 //! assert_eq!(plan.status.new_node_count, 0);
 //! ```
 
+mod count;
 mod decide;
+mod down;
+mod plan;
+mod up;
 
-pub use decide::{Effect, Group, Observed, Plan, Spec, Status, decide};
+#[cfg(test)]
+mod tests;
+
+pub use decide::decide;
+pub use plan::{
+    DELETE_ANNOTATION, DRAINING_ANNOTATION, Effect, GROUP_LABEL, Group, Observed, Plan, Spec,
+    Status,
+};

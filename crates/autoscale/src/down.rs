@@ -1,0 +1,139 @@
+//! Nodes to take away: which are unneeded, and the steps of emptying one.
+
+use crate::count::{Counted, group_of, is_draining, pending, total_room};
+use crate::plan::{Effect, Observed, Plan};
+use jiff::SignedDuration;
+use kogge_model::{Node, Phase, Pod};
+use kogge_scheduling::{Snapshot, group, pack};
+use std::sync::Arc;
+
+/// A node that is used more than this, in hundredths, is needed. As the upstream autoscaler's default.
+const NEEDED_ABOVE: i128 = 50;
+
+/// How long pods that do not become ready hold up the removal of the node they left.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
+
+const SCALE_DOWN_DISABLED: &str = "cluster-autoscaler.kubernetes.io/scale-down-disabled";
+
+/// Why a node stays.
+type Kept = (&'static str, String);
+
+/// Adds the next steps of taking one node away to the plan; returns how many nodes go.
+pub(crate) fn down(o: &Observed, counted: &Counted, plan: &mut Plan) -> usize {
+    let mut ripe = Vec::new();
+    for node in &counted.nodes {
+        match unneeded(o, counted, node) {
+            Ok(use_of) => {
+                let since = o.unneeded_since.get(&node.name).copied().unwrap_or(o.now);
+                plan.unneeded_since.insert(node.name.clone(), since);
+                // One that is draining is finished before the next.
+                if is_draining(node) || o.spec.unneeded_time <= o.now.duration_since(since) {
+                    ripe.push((!is_draining(node), use_of, node));
+                }
+            }
+            Err(why) => plan.reasons.push(why),
+        }
+    }
+    ripe.sort_by_key(|(fresh, use_of, node)| (*fresh, *use_of, &node.name));
+    match ripe.first() {
+        Some((_, _, node)) if counted.going == 0 => take_away(o, node, plan),
+        _ => 0,
+    }
+}
+
+/// How much of the node is used, in hundredths, if the cluster does without it.
+pub(crate) fn unneeded(o: &Observed, counted: &Counted, node: &Node) -> Result<i128, Kept> {
+    let kept = |why: &'static str, text: String| Err((why, format!("{} stays: {text}", node.name)));
+    let Some(group_of_node) = group_of(o, node) else {
+        return kept("NoNodeGroup", "it is of no node group".to_owned());
+    };
+    if group_of_node.target <= group_of_node.min {
+        return kept("MinSizeReached", format!("{} has its fewest nodes", group_of_node.name));
+    }
+    let stay = || counted.nodes.iter().filter(|n| n.name != node.name);
+    if stay().count() < o.spec.min_available {
+        return kept("MinAvailableReached", "minAvailable nodes are left".to_owned());
+    }
+    if total_room(stay(), &counted.average) < o.spec.min_pods {
+        return kept("MinPodsRoom", "the room for minPods pods would be lost".to_owned());
+    }
+    if node.annotations.get(SCALE_DOWN_DISABLED).is_some_and(|v| v == "true") {
+        return kept("ScaleDownDisabled", format!("it has the annotation {SCALE_DOWN_DISABLED}"));
+    }
+    let here: Vec<&Arc<Pod>> = movable(o, node).collect();
+    let fixed = |p: &&&Arc<Pod>| p.owner.is_none() || p.safe_to_evict == Some(false);
+    if let Some(pod) = here.iter().find(fixed) {
+        let text = format!("nothing would make {}/{} anew", pod.namespace, pod.name);
+        return kept("NotSafeToEvict", text);
+    }
+    let use_of = used(node, &here);
+    if use_of > NEEDED_ABOVE && !is_draining(node) {
+        return kept("Needed", format!("{use_of} % of it are used"));
+    }
+    if !fit_elsewhere(o, counted, node, &here) {
+        return kept("NoPlaceToMovePods", "its pods fit nowhere else".to_owned());
+    }
+    Ok(use_of)
+}
+
+/// Whether every pod that has a place, or could have one, has one without the node.
+fn fit_elsewhere(o: &Observed, counted: &Counted, node: &Node, here: &[&Arc<Pod>]) -> bool {
+    let whole = |name: Option<&str>| {
+        let stay = counted.nodes.iter().filter(|n| Some(n.name.as_str()) != name).cloned();
+        // What is draining takes pods as soon as it comes back.
+        let open =
+            stay.map(|n| Node { unschedulable: n.unschedulable && n.name != node.name, ..n });
+        Snapshot::new(open.collect(), &o.pods)
+    };
+    let placed = pack(&group(pending(o)), whole(None), None, 0).placed;
+    let moved = group(pending(o).chain(here.iter().copied()));
+    pack(&moved, whole(Some(&node.name)), None, 0).placed >= placed + here.len()
+}
+
+/// Pods that an eviction would move. Those of DaemonSets and of the kubelet go with the node.
+fn movable<'a>(o: &'a Observed, node: &'a Node) -> impl Iterator<Item = &'a Arc<Pod>> {
+    o.pods.iter().filter(|p| {
+        p.node.as_ref() == Some(&node.name)
+            && p.phase != Phase::Finished
+            && !p.daemon()
+            && !p.mirror
+    })
+}
+
+fn used(node: &Node, pods: &[&Arc<Pod>]) -> i128 {
+    let hundredths = |of: i64, ask: &dyn Fn(&Pod) -> i64| {
+        let sum: i128 = pods.iter().map(|p| i128::from(ask(p))).sum();
+        sum * 100 / i128::from(of.max(1))
+    };
+    hundredths(node.allocatable.milli_cpu(), &|p| p.spec.requests.milli_cpu())
+        .max(hundredths(node.allocatable.memory(), &|p| p.spec.requests.memory()))
+}
+
+/// The next steps for one node, all that can be taken now.
+fn take_away(o: &Observed, node: &Node, plan: &mut Plan) -> usize {
+    let Some(group) = group_of(o, node) else { return 0 };
+    if !(is_draining(node) && node.unschedulable) {
+        plan.effects.push(Effect::Cordon(node.name.clone()));
+        plan.reasons.push(("ScaleDown", format!("{} is not needed and is drained", node.name)));
+    }
+    let mut left = movable(o, node).peekable();
+    if left.peek().is_some() {
+        plan.effects.extend(left.filter(|p| !p.deleting).cloned().map(Effect::Evict));
+        return 1;
+    }
+    let since = plan.unneeded_since.get(&node.name).copied().unwrap_or(o.now);
+    let patient = o.now.duration_since(since) < o.spec.unneeded_time.saturating_add(PATIENCE);
+    let unsettled = |p: &&Arc<Pod>| p.phase != Phase::Finished && !p.daemon() && !p.ready;
+    match o.pods.iter().find(unsettled).filter(|_| patient && is_draining(node)) {
+        Some(pod) => {
+            let text = format!("{}/{} is not ready yet", pod.namespace, pod.name);
+            plan.reasons.push(("WaitingForPods", text));
+        }
+        None => plan.effects.push(Effect::RemoveNode {
+            group: group.name.clone(),
+            node: node.name.clone(),
+            to: group.target - 1,
+        }),
+    }
+    1
+}

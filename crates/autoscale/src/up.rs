@@ -1,0 +1,58 @@
+//! Nodes to add: for the minimum, for the room of `minPods`, for pods that wait.
+
+use crate::count::{Counted, pending, room_of, selects, total_room};
+use crate::plan::{Effect, Group, Observed, Plan};
+use kogge_scheduling::{Snapshot, group, pack};
+
+/// Adds what is missing to the plan, the cheapest group first; returns how many nodes.
+pub(crate) fn up(o: &Observed, counted: &Counted, plan: &mut Plan) -> usize {
+    let current = counted.nodes.len();
+    let mut room = o.spec.max_available.map_or(usize::MAX, |max| max.saturating_sub(current));
+    let mut nodes_lacking = o.spec.min_available.saturating_sub(current);
+    let mut pods_lacking =
+        o.spec.min_pods.saturating_sub(total_room(&counted.nodes, &counted.average));
+    let over = o.spec.max_pods.filter(|max| counted.pods > *max);
+    if let Some(max) = over {
+        let pods = counted.pods;
+        plan.reasons.push((
+            "MaxPodsReached",
+            format!("{pods} pods are more than maxPods {max}: pending pods get no nodes"),
+        ));
+    }
+    let waiting = if over.is_some() { Vec::new() } else { group(pending(o)) };
+    let snapshot = Snapshot::new(counted.nodes.clone(), &o.pods);
+    let mut packed = pack(&waiting, snapshot, None, 0);
+    let mut added = 0;
+    for g in open(o) {
+        let limit = g.max.saturating_sub(g.target).min(room);
+        packed = pack(&packed.left, packed.snapshot, Some(&g.template), limit);
+        let each = room_of(&g.template, &counted.average);
+        let for_pods = if each == 0 { 0 } else { pods_lacking.div_ceil(each) };
+        let by = packed.nodes.max(nodes_lacking).max(for_pods).min(limit);
+        if by > 0 {
+            plan.effects.push(Effect::IncreaseGroup { group: g.name.clone(), to: g.target + by });
+            plan.reasons.push(("TriggeredScaleUp", format!("{} grows by {by}", g.name)));
+        }
+        added += by;
+        room -= by;
+        nodes_lacking = nodes_lacking.saturating_sub(by);
+        pods_lacking = pods_lacking.saturating_sub(by.saturating_mul(each));
+    }
+    for left in &packed.left {
+        let (pod, others) = (&left.pod, left.count - 1);
+        let text = format!(
+            "{}/{} and {others} like it fit no node that may be added",
+            pod.namespace, pod.name
+        );
+        plan.reasons.push(("NotTriggerScaleUp", text));
+    }
+    added
+}
+
+/// Groups that may give nodes of the right kind, the cheapest first.
+fn open(o: &Observed) -> Vec<&Group> {
+    let usable = |g: &&Group| !g.backoff && selects(&o.spec.node_selector, &g.template);
+    let mut open: Vec<&Group> = o.groups.iter().filter(usable).collect();
+    open.sort_by_key(|g| (g.price, &g.name));
+    open
+}

@@ -37,6 +37,31 @@ pub(crate) struct Changed {
     pub previous: Option<Object>,
 }
 
+impl Changed {
+    /// Whether anything but status and bookkeeping changed; a new or a deleted object did.
+    pub fn is_of_more_than_status(&self) -> bool {
+        match (&self.object, &self.previous) {
+            (Some(now), Some(before)) => {
+                without_status(now.value()) != without_status(before.value())
+            }
+            _ => true,
+        }
+    }
+}
+
+/// An object without its status and without what the API server keeps for itself.
+pub(crate) fn without_status(mut object: Value) -> Value {
+    if let Some(fields) = object.as_object_mut() {
+        fields.remove("status");
+    }
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        for field in ["resourceVersion", "managedFields", "generation"] {
+            metadata.remove(field);
+        }
+    }
+    object
+}
+
 #[derive(Clone, Default)]
 pub(crate) struct Cache {
     kinds: Arc<RwLock<BTreeMap<GroupKind, Objects>>>,

@@ -1,6 +1,6 @@
 //! Starts the API server and the controllers, and moves news between them.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use kogge_apiserver::{ApiServer, Authorization, Config, User};
@@ -12,11 +12,13 @@ use crate::{
     cache::Cache,
     context::{Context, Shared},
     controllers::{
-        cluster::ClusterController, placement::PlacementController, status::StatusController,
+        cluster::ClusterController, kustomization::KustomizationController,
+        placement::PlacementController, source::SourceController, status::StatusController,
     },
     decisions::Decisions,
     dispatch::{Dispatch, Wired, wire},
     events::{self, Recorder},
+    git::Git,
     kinds,
     policies::Policies,
     reports::Reports,
@@ -30,6 +32,8 @@ const EVENT_TTL: Duration = Duration::from_hours(1);
 pub struct Options {
     pub store: Arc<dyn Store>,
     pub now: fn() -> Timestamp,
+    /// For what can be fetched or made again, Git's copies for one; made where there is none.
+    pub data_dir: PathBuf,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +74,10 @@ impl Hub {
         tasks.spawn(events::write(client, said, options.now));
         let decisions = Decisions::default();
         let (reports, news) = Reports::new();
-        let controllers = start_controllers(&hub, &policies, &reports, &decisions, &mut tasks);
+        let git = Git::new(options.data_dir.join("git"));
+        let mut controllers = start_controllers(&hub, &policies, &reports, &decisions, &mut tasks);
+        controllers.push(wire(SourceController::new(hub.clone(), git.clone()), &mut tasks));
+        controllers.push(wire(KustomizationController::new(hub.clone(), git), &mut tasks));
         let dispatch = Arc::new(Dispatch { hub, policies, decisions, controllers });
         tasks.spawn(dispatch.clone().news(news));
         tasks.spawn(dispatch.changes(server.clone()));

@@ -12,6 +12,7 @@ mod controllers;
 mod decisions;
 mod dispatch;
 mod events;
+mod git;
 mod hub;
 mod kinds;
 mod link;

@@ -1,3 +1,30 @@
-//! kogge
+//! The `kogge` binary: reads the command line, builds what it asks for, runs it.
 
-fn main() {}
+mod cli;
+mod commands;
+mod data_dir;
+mod kubeconfig;
+mod serving;
+mod stop;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    cli.log();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    let done = runtime.block_on(cli.run(&mut std::io::stdout()));
+    // What still blocks (a Git fetch, say) is not waited for: it is safe to cut short.
+    runtime.shutdown_background();
+    done.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
+}

@@ -4,6 +4,7 @@
 //! this process. Reading order: `nodes` (groups and their nodes), `kubelet` (pods on them),
 //! `scheduler`, `lifecycle` (dead nodes), `member` (all of it over an API server).
 
+mod controllers;
 mod faults;
 mod kinds;
 mod kubelet;

@@ -8,7 +8,7 @@ use kogge_member::Client;
 use kogge_store::Store;
 use tokio::task::JoinSet;
 
-use crate::{Faults, GroupSpec, NodesConfig, lifecycle, run_nodes, scheduler};
+use crate::{Faults, GroupSpec, NodesConfig, controllers, lifecycle, run_nodes, scheduler};
 
 /// What `/version` says.
 const KUBERNETES_VERSION: &str = "v1.37.0+kogge-sim";
@@ -57,6 +57,7 @@ impl SimMember {
         let part = |user: &str| kogge_member::from_service(server.local(User::system(user)));
         let mut tasks = JoinSet::new();
         tasks.spawn(scheduler::run(part("system:kube-scheduler"), now));
+        tasks.spawn(controllers::run(part("system:kube-controller-manager"), now));
         tasks.spawn(lifecycle::run(part("system:kube-controller-manager"), now));
         tasks.spawn(run_nodes(NodesConfig {
             client: part("system:nodes"),

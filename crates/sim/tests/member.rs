@@ -1,4 +1,5 @@
 //! A simulated member as its users see it.
+#![allow(clippy::unwrap_used, reason = "a test may end by panicking")]
 
 use std::{sync::Arc, time::Duration};
 
@@ -79,7 +80,7 @@ async fn a_pod_is_bound_runs_and_goes() {
     assert_eq!(running[0]["status"]["phase"], "Running");
     assert_eq!(running[0]["spec"]["nodeName"], "default-1");
     assert_eq!(object::text(&running[0], "/status/podIP"), "10.128.0.1");
-    client.delete(&pods(), "default", "web", &Default::default()).await.unwrap();
+    client.delete(&pods(), "default", "web", &DeleteOptions::default()).await.unwrap();
     until(&client, &pods(), <[Value]>::is_empty).await;
 }
 
@@ -152,7 +153,7 @@ async fn an_eviction_respects_the_budget() {
         "metadata": {"name": "web", "namespace": "default"}});
     let refused = client.post(&pods(), "default", "web", "eviction", &eviction).await.unwrap_err();
     assert!(matches!(refused.fault, kogge_member::Fault::TooManyRequests(_)), "{refused:?}");
-    client.delete(&budgets, "default", "web", &Default::default()).await.unwrap();
+    client.delete(&budgets, "default", "web", &DeleteOptions::default()).await.unwrap();
     client.post(&pods(), "default", "web", "eviction", &eviction).await.unwrap();
     until(&client, &pods(), <[Value]>::is_empty).await;
 }

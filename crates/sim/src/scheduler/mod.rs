@@ -65,7 +65,9 @@ impl Scheduler {
         match seen {
             Seen::Reset { items, .. } => {
                 self.state.pods.clear();
-                items.iter().for_each(|it| self.state.note_pod(it));
+                for it in &items {
+                    self.state.note_pod(it);
+                }
             }
             Seen::Applied(pod) => self.state.note_pod(&pod),
             Seen::Deleted(pod) => {
@@ -80,7 +82,9 @@ impl Scheduler {
         match seen {
             Seen::Reset { items, .. } => {
                 self.state.nodes.clear();
-                items.iter().for_each(|it| self.state.note_node(it));
+                for it in &items {
+                    self.state.note_node(it);
+                }
             }
             Seen::Applied(node) => self.state.note_node(&node),
             Seen::Deleted(node) => drop(self.state.nodes.remove(object::name(&node))),
@@ -92,7 +96,9 @@ impl Scheduler {
         match seen {
             Seen::Reset { items, .. } => {
                 self.state.claims.clear();
-                items.iter().for_each(|it| self.state.note_claim(it));
+                for it in &items {
+                    self.state.note_claim(it);
+                }
             }
             Seen::Applied(claim) => self.state.note_claim(&claim),
             Seen::Deleted(claim) => self.state.forget_claim(&claim),

@@ -27,8 +27,12 @@ fn no(why: &str) -> Verdict {
 #[test]
 fn pods_of_one_pass_see_each_other() {
     let mut state = State::default();
-    ["a", "b"].iter().for_each(|it| state.note_node(&node(it, "1")));
-    ["1", "2", "3"].iter().for_each(|it| state.note_pod(&pod(it, "700m")));
+    for it in ["a", "b"] {
+        state.note_node(&node(it, "1"));
+    }
+    for it in ["1", "2", "3"] {
+        state.note_pod(&pod(it, "700m"));
+    }
     let full = no("0/2 nodes are available: 2 Insufficient cpu.");
     check(
         &state,

@@ -1,0 +1,259 @@
+//! `kogge join`: a cluster becomes a member of the fleet.
+//!
+//! The given kubeconfig is used once, to make a ServiceAccount for the hub on the
+//! cluster. The hub keeps only that account's token.
+
+use std::{collections::BTreeMap, io::Write, path::PathBuf};
+
+use anyhow::{Context as _, bail};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use kogge_agent::SYSTEM_NAMESPACE;
+use kogge_member::{Apply, Client, Resource};
+use kube::config::{Cluster, Kubeconfig};
+use serde_json::{Value, json};
+
+use crate::kubeconfig::{self, Target};
+
+/// The ServiceAccount of the hub on a cluster, and its ClusterRoleBinding.
+pub const ACCOUNT: &str = "kogge";
+
+const HOW: Apply<'_> = Apply { manager: "kogge-join", force: true, dry_run: false };
+
+/// What the hub asks for; the cluster may give less.
+const TOKEN_SECONDS: u32 = 365 * 24 * 3600;
+
+/// The oldest minor version whose API kogge was tried with.
+const OLDEST_MINOR: u32 = 29;
+
+/// Make a cluster a member of the fleet
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Name of the cluster in the fleet
+    name: String,
+    /// Kubeconfig of the cluster; used once
+    #[arg(long, value_name = "FILE")]
+    cluster_kubeconfig: PathBuf,
+    /// Context in it [default: the current one]
+    #[arg(long, value_name = "CONTEXT")]
+    cluster_context: Option<String>,
+    /// Region, for policies that choose or spread by it
+    #[arg(long)]
+    region: Option<String>,
+    /// Zone
+    #[arg(long)]
+    zone: Option<String>,
+    /// Cloud provider
+    #[arg(long)]
+    provider: Option<String>,
+    /// Labels of the Cluster, as a=b,c=d
+    #[arg(long, value_delimiter = ',', value_parser = label)]
+    labels: Vec<(String, String)>,
+    #[command(flatten)]
+    target: Target,
+}
+
+pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
+    let hub = args.target.client().await?;
+    let address = address(&args.cluster_kubeconfig, args.cluster_context.as_deref())?;
+    let cluster =
+        kubeconfig::from_file(&args.cluster_kubeconfig, args.cluster_context.as_deref()).await?;
+    let uid = check(&cluster).await?;
+    refuse_twice(&hub, &args.name, &uid).await?;
+    let token = make_account(&cluster).await?;
+    write_cluster(&hub, args, &address, &uid, &token).await?;
+    writeln!(out, "{} joined the fleet", args.name)?;
+    Ok(())
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    pair.map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .ok_or_else(|| format!("{text} is no label; say KEY=VALUE"))
+}
+
+/// The server and its authority, as the kubeconfig's context has them.
+struct Address {
+    server: String,
+    ca: Option<Vec<u8>>,
+    insecure: bool,
+}
+
+fn address(path: &std::path::Path, context: Option<&str>) -> anyhow::Result<Address> {
+    let read = || format!("could not read kubeconfig {}", path.display());
+    let config = Kubeconfig::read_from(path).with_context(read)?;
+    let wanted = context.map(str::to_owned).or_else(|| config.current_context.clone());
+    let Some(wanted) = wanted else {
+        bail!("{} has no current context; name one with --cluster-context", path.display());
+    };
+    let found = config.contexts.iter().find(|it| it.name == wanted);
+    let cluster_name = found.and_then(|it| it.context.as_ref()).map(|it| &it.cluster);
+    let named = config.clusters.iter().find(|it| Some(&it.name) == cluster_name);
+    let Some(cluster) = named.and_then(|it| it.cluster.as_ref()) else {
+        bail!("{} has no context {wanted}", path.display());
+    };
+    let Some(server) = cluster.server.clone() else {
+        bail!("context {wanted} of {} names no server", path.display());
+    };
+    Ok(Address {
+        server,
+        ca: authority(cluster)?,
+        insecure: cluster.insecure_skip_tls_verify == Some(true),
+    })
+}
+
+fn authority(cluster: &Cluster) -> anyhow::Result<Option<Vec<u8>>> {
+    if let Some(data) = &cluster.certificate_authority_data {
+        let pem = STANDARD.decode(data).context("certificate-authority-data is not base64")?;
+        return Ok(Some(pem));
+    }
+    let read = |path: &String| {
+        std::fs::read(path).with_context(|| format!("could not read authority {path}"))
+    };
+    cluster.certificate_authority.as_ref().map(read).transpose()
+}
+
+/// Version and rights; returns the uid that tells clusters apart.
+async fn check(cluster: &Client) -> anyhow::Result<String> {
+    let version = cluster.raw("/version").await.context("the cluster does not answer")?;
+    let version: Value = serde_json::from_str(&version).context("/version is not JSON")?;
+    let minor: String =
+        version["minor"].as_str().unwrap_or("").chars().take_while(char::is_ascii_digit).collect();
+    if minor.parse::<u32>().is_ok_and(|it| it < OLDEST_MINOR) {
+        bail!("the cluster runs Kubernetes 1.{minor}; 1.{OLDEST_MINOR} or newer is needed");
+    }
+    let reviews = Resource::new(
+        "authorization.k8s.io",
+        "v1",
+        "SelfSubjectAccessReview",
+        "selfsubjectaccessreviews",
+        false,
+    );
+    let asked = json!({
+        "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": {"verb": "*", "group": "*", "resource": "*"}},
+    });
+    let review = cluster.create(&reviews, &asked).await.context("could not ask for rights")?;
+    if review.pointer("/status/allowed") != Some(&Value::Bool(true)) {
+        bail!(
+            "the kubeconfig's user may not do everything on the cluster; cluster-admin is needed"
+        );
+    }
+    let namespaces = Resource::new("", "v1", "Namespace", "namespaces", false);
+    let system = cluster
+        .get(&namespaces, "", "kube-system")
+        .await
+        .context("could not read namespace kube-system, whose uid tells clusters apart")?;
+    Ok(kogge_member::object::uid(&system).to_owned())
+}
+
+async fn refuse_twice(hub: &Client, name: &str, uid: &str) -> anyhow::Result<()> {
+    let clusters = hub.resource("cluster.karmada.io/v1alpha1", "Cluster").await?;
+    for known in hub.list(&clusters, "", "").await.context("could not list the fleet's clusters")? {
+        let other = kogge_member::object::name(&known);
+        let id = known.pointer("/spec/id").and_then(Value::as_str).unwrap_or("");
+        if other != name && id == uid {
+            bail!(
+                "this cluster is a member already, as {other}; to rename it: kogge unjoin {other}"
+            );
+        }
+        if other == name && !id.is_empty() && id != uid {
+            bail!(
+                "another cluster is a member as {name}; choose another name, or: kogge unjoin {name}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The hub's account on the cluster, with every right; returns a token for it.
+async fn make_account(cluster: &Client) -> anyhow::Result<String> {
+    let namespaces = Resource::new("", "v1", "Namespace", "namespaces", false);
+    let accounts = Resource::new("", "v1", "ServiceAccount", "serviceaccounts", true);
+    let rbac = "rbac.authorization.k8s.io";
+    let bindings = Resource::new(rbac, "v1", "ClusterRoleBinding", "clusterrolebindings", false);
+    let namespace =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM_NAMESPACE}});
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": {"name": ACCOUNT, "namespace": SYSTEM_NAMESPACE}});
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": {"name": ACCOUNT},
+        "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": SYSTEM_NAMESPACE}],
+    });
+    let made = "could not make the hub's account on the cluster";
+    cluster.apply(&namespaces, &namespace, HOW).await.context(made)?;
+    cluster.apply(&accounts, &account, HOW).await.context(made)?;
+    cluster.apply(&bindings, &binding, HOW).await.context(made)?;
+    let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+        "spec": {"expirationSeconds": TOKEN_SECONDS}});
+    let answer = cluster
+        .post(&accounts, SYSTEM_NAMESPACE, ACCOUNT, "token", &request)
+        .await
+        .context("could not get a token for the hub's account")?;
+    let token = answer.pointer("/status/token").and_then(Value::as_str);
+    Ok(token.context("the cluster answered without a token")?.to_owned())
+}
+
+async fn write_cluster(
+    hub: &Client,
+    args: &Args,
+    address: &Address,
+    uid: &str,
+    token: &str,
+) -> anyhow::Result<()> {
+    let namespaces = Resource::new("", "v1", "Namespace", "namespaces", false);
+    let secrets = Resource::new("", "v1", "Secret", "secrets", true);
+    let clusters = hub.resource("cluster.karmada.io/v1alpha1", "Cluster").await?;
+    let namespace =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM_NAMESPACE}});
+    let mut data = json!({"token": STANDARD.encode(token)});
+    if let Some(ca) = &address.ca {
+        data["caBundle"] = STANDARD.encode(ca).into();
+    }
+    let secret_name = secret_name(&args.name);
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "data": data,
+        "metadata": {"name": secret_name, "namespace": SYSTEM_NAMESPACE}});
+    let labels: BTreeMap<&String, &String> = args.labels.iter().map(|(k, v)| (k, v)).collect();
+    let mut cluster = json!({
+        "apiVersion": "cluster.karmada.io/v1alpha1", "kind": "Cluster",
+        "metadata": {"name": args.name, "labels": labels},
+        "spec": {
+            "id": uid, "syncMode": "Push", "apiEndpoint": address.server,
+            "secretRef": {"namespace": SYSTEM_NAMESPACE, "name": secret_name},
+        },
+    });
+    if address.insecure {
+        cluster["spec"]["insecureSkipTLSVerification"] = true.into();
+    }
+    for (field, value) in [("region", &args.region), ("provider", &args.provider)] {
+        if let Some(value) = value {
+            cluster["spec"][field] = value.clone().into();
+        }
+    }
+    if let Some(zone) = &args.zone {
+        cluster["spec"]["zones"] = json!([zone]);
+    }
+    let written = "could not write the cluster to the hub";
+    hub.apply(&namespaces, &namespace, HOW).await.context(written)?;
+    hub.apply(&secrets, &secret, HOW).await.context(written)?;
+    hub.apply(&clusters, &cluster, HOW).await.context(written)?;
+    Ok(())
+}
+
+/// The Secret on the hub that holds a cluster's token.
+pub fn secret_name(cluster: &str) -> String {
+    format!("cluster-{cluster}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_pairs() {
+        assert_eq!(label("tier=gold"), Ok(("tier".into(), "gold".into())));
+        assert!(label("tier").is_err());
+        assert!(label("=x").is_err());
+    }
+}

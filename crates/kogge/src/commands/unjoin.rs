@@ -1,0 +1,127 @@
+//! `kogge unjoin`: a cluster leaves the fleet, its workloads stay where they are.
+
+use std::io::Write;
+
+use anyhow::{Context as _, bail};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use kogge_agent::{MANAGED_LABEL, SYSTEM_NAMESPACE};
+use kogge_member::{Client, Credentials, DeleteOptions, Error, Resource};
+use serde_json::{Value, json};
+
+use super::join;
+use crate::kubeconfig::Target;
+
+/// Take a cluster out of the fleet
+///
+/// Its workloads go on running; the marks that kogge left on them go.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Name of the cluster in the fleet
+    name: String,
+    /// Forget it even if it cannot be reached
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
+    let hub = args.target.client().await?;
+    let name = &args.name;
+    refuse_listed(&hub, name).await?;
+    let clusters = hub.resource("cluster.karmada.io/v1alpha1", "Cluster").await?;
+    let cluster = hub
+        .get(&clusters, "", name)
+        .await
+        .with_context(|| format!("{name} is no cluster of this fleet"))?;
+    let member = match connect(&hub, &cluster).await {
+        Ok(member) => Some(member),
+        Err(error) if args.force => {
+            writeln!(out, "{name} is forgotten without being cleaned: {error:#}")?;
+            None
+        }
+        Err(error) => {
+            let hint = format!("{name} cannot be reached; to forget it as it is, add --force");
+            return Err(error.context(hint));
+        }
+    };
+    // The Cluster goes first: from then on no agent of the hub touches the member.
+    gone(hub.delete(&clusters, "", name, &DeleteOptions::default()).await)?;
+    let secrets = Resource::new("", "v1", "Secret", "secrets", true);
+    gone(
+        hub.delete(&secrets, SYSTEM_NAMESPACE, &join::secret_name(name), &DeleteOptions::default())
+            .await,
+    )?;
+    if let Some(member) = member {
+        clean(&member).await.with_context(|| format!("could not clean {name}"))?;
+    }
+    writeln!(out, "{name} left the fleet; its workloads go on running")?;
+    Ok(())
+}
+
+async fn refuse_listed(hub: &Client, name: &str) -> anyhow::Result<()> {
+    let federations = hub.resource("federation.k8s.io/v1beta1", "Federation").await?;
+    for federation in hub.list(&federations, "", "").await? {
+        let members = federation["members"].as_array();
+        if members.into_iter().flatten().any(|it| it["name"] == name) {
+            let federation = kogge_member::object::name(&federation);
+            bail!("Federation {federation} lists {name}; take it off its members first");
+        }
+    }
+    Ok(())
+}
+
+/// A client of the member that answers, with what the hub keeps of it.
+async fn connect(hub: &Client, cluster: &Value) -> anyhow::Result<Client> {
+    let text = |path: &str| kogge_member::object::text(cluster, path).to_owned();
+    let secrets = Resource::new("", "v1", "Secret", "secrets", true);
+    let (namespace, name) = (text("/spec/secretRef/namespace"), text("/spec/secretRef/name"));
+    let secret = hub.get(&secrets, &namespace, &name).await.context("it has no credentials")?;
+    let data = |key: &str| STANDARD.decode(secret["data"][key].as_str()?).ok();
+    let token = data("token").context("its Secret holds no token")?;
+    let credentials = Credentials {
+        server: text("/spec/apiEndpoint"),
+        ca: data("caBundle"),
+        token: String::from_utf8_lossy(&token).trim().to_owned(),
+        insecure_skip_tls_verification: cluster.pointer("/spec/insecureSkipTLSVerification")
+            == Some(&Value::Bool(true)),
+    };
+    let member = kogge_member::from_token(&credentials).await?;
+    member.raw("/version").await?;
+    Ok(member)
+}
+
+/// Takes kogge's marks and account off the member. The account goes last: it is the one that asks.
+async fn clean(member: &Client) -> anyhow::Result<()> {
+    let config_maps = Resource::new("", "v1", "ConfigMap", "configmaps", true);
+    let inventory = member.get(&config_maps, SYSTEM_NAMESPACE, "kogge-inventory").await;
+    let kinds = match &inventory {
+        Ok(it) => it.pointer("/data/kinds").and_then(Value::as_str).unwrap_or(""),
+        Err(error) if error.is_not_found() => "",
+        Err(_) => return Err(inventory.expect_err("matched above").into()),
+    };
+    let unlabel = json!({"metadata": {"labels": {MANAGED_LABEL: null}}});
+    for (api_version, kind) in kinds.lines().filter_map(|it| it.split_once(' ')) {
+        let Ok(resource) = member.resource(api_version, kind).await else { continue };
+        for object in member.list(&resource, "", &format!("{MANAGED_LABEL}=true")).await? {
+            let (namespace, name) =
+                (kogge_member::object::namespace(&object), kogge_member::object::name(&object));
+            gone(member.merge(&resource, namespace, name, None, &unlabel).await.map(|_| ()))?;
+        }
+    }
+    let options = DeleteOptions::default();
+    let namespaces = Resource::new("", "v1", "Namespace", "namespaces", false);
+    gone(member.delete(&namespaces, "", SYSTEM_NAMESPACE, &options).await)?;
+    let rbac = "rbac.authorization.k8s.io";
+    let bindings = Resource::new(rbac, "v1", "ClusterRoleBinding", "clusterrolebindings", false);
+    gone(member.delete(&bindings, "", join::ACCOUNT, &options).await)?;
+    Ok(())
+}
+
+/// What is not there need not be taken away.
+fn gone(result: Result<(), Error>) -> Result<(), Error> {
+    match result {
+        Err(error) if error.is_not_found() => Ok(()),
+        other => other,
+    }
+}

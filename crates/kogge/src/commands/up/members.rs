@@ -1,0 +1,90 @@
+//! One simulated member of `up`: its state on disk, its API on a socket.
+
+use std::{fs, path::Path, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use kogge_apiserver::{Authorization, User, authn::StaticTokens};
+use kogge_sim::{Faults, SimMember, SimOptions};
+
+use super::ADDRESS;
+use crate::{
+    commands::hub,
+    serving::{self, Endpoint, Place, Port},
+};
+
+pub struct Member {
+    pub name: String,
+    pub region: &'static str,
+    /// What the hub shows to be let in.
+    pub token: String,
+    pub endpoint: Endpoint,
+    _sim: SimMember,
+}
+
+impl Member {
+    /// Starts member `number`, counted from one, with what it knew before.
+    pub async fn start(dir: &Path, number: u16) -> anyhow::Result<Self> {
+        let name = format!("member{number}");
+        let place = dir.join("members").join(&name);
+        let store = hub::open_store(&place.join("store")).await?;
+        let sim = SimMember::start(SimOptions {
+            name: name.clone(),
+            store: Arc::new(store),
+            groups: vec![kogge_sim::default_group()],
+            faults: Faults::default(),
+            start_delay: Duration::ZERO,
+            now: Timestamp::now,
+            authorization: Authorization::Rbac,
+        })
+        .await
+        .with_context(|| format!("could not start {name}"))?;
+        let token = token(&place.join("token"))?;
+        let known = StaticTokens([(token.clone(), User::system("kogge-hub"))].into());
+        let served = Place {
+            name: &name,
+            pki: &place.join("pki"),
+            address: ADDRESS,
+            port: Port::Rather(hub::PORT + number),
+            names: &[],
+        };
+        let endpoint =
+            serving::serve(sim.server(), &served, vec![Arc::new(known)], Timestamp::now()).await?;
+        Ok(Self { region: region(number), name, token, endpoint, _sim: sim })
+    }
+
+    pub fn url(&self) -> &str {
+        &self.endpoint.admin.server
+    }
+}
+
+/// The first is at home, the others are in Europe and America by turns.
+fn region(number: u16) -> &'static str {
+    match number {
+        1 => "home",
+        it if it % 2 == 0 => "eu",
+        _ => "us",
+    }
+}
+
+/// A random token, kept from start to start.
+fn token(path: &Path) -> anyhow::Result<String> {
+    if let Ok(known) = fs::read_to_string(path)
+        && !known.is_empty()
+    {
+        return Ok(known);
+    }
+    let made = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    fs::write(path, &made).with_context(|| format!("could not write {}", path.display()))?;
+    Ok(made)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_are_two_and_home() {
+        assert_eq!([1, 2, 3, 4].map(region), ["home", "eu", "us", "eu"]);
+    }
+}

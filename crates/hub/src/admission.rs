@@ -1,6 +1,6 @@
 //! What the hub refuses, and what it warns of, when its API is written to or read.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use kogge_apiserver::{
     Admission, AdmissionRequest, Operation, RequestInfo,
@@ -17,7 +17,7 @@ pub(crate) const HUB_USER: &str = "system:kogge:hub";
 pub(crate) struct HubAdmission {
     policies: Policies,
     /// Group and kind that only the hub writes.
-    read_only: BTreeMap<(String, String), ()>,
+    read_only: BTreeSet<(String, String)>,
 }
 
 impl HubAdmission {
@@ -26,7 +26,7 @@ impl HubAdmission {
         let read_only = rows
             .iter()
             .filter(|it| it.read_only)
-            .map(|it| ((it.group.to_owned(), it.kind.to_owned()), ()))
+            .map(|it| (it.group.to_owned(), it.kind.to_owned()))
             .collect();
         Self { policies, read_only }
     }
@@ -35,8 +35,8 @@ impl HubAdmission {
 impl Admission for HubAdmission {
     fn review(&self, request: &mut AdmissionRequest) -> Result<Vec<String>, Failure> {
         let resource = &request.resource;
-        let id = (resource.group.to_string(), resource.kind.to_string());
-        if self.read_only.contains_key(&id) && request.user.name != HUB_USER {
+        let id = (resource.group.clone(), resource.kind.clone());
+        if self.read_only.contains(&id) && request.user.name != HUB_USER {
             let kind = &resource.kind;
             let message = format!("{kind} is a view: only the hub writes it; change the policy");
             return Err(Failure::forbidden(message));

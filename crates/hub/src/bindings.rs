@@ -117,18 +117,18 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(template: ObjectKey, want: &str) {
-        assert_eq!(key_for(&template).name, want);
+    fn check(template: &ObjectKey, want: &str) {
+        assert_eq!(key_for(template).name, want);
     }
 
     #[test]
     fn bindings_are_named_as_karmada_names_them() {
-        check(ObjectKey::new("apps", "Deployment", "shop", "web"), "web-deployment");
+        check(&ObjectKey::new("apps", "Deployment", "shop", "web"), "web-deployment");
         check(
-            ObjectKey::new("rbac.authorization.k8s.io", "ClusterRole", "", "system:x"),
+            &ObjectKey::new("rbac.authorization.k8s.io", "ClusterRole", "", "system:x"),
             "system.x-clusterrole",
         );
-        check(ObjectKey::new("acme.io", "Deployment", "shop", "web"), "web-deployment.acme.io");
+        check(&ObjectKey::new("acme.io", "Deployment", "shop", "web"), "web-deployment.acme.io");
         let long = key_for(&ObjectKey::new("", "ConfigMap", "shop", &"a".repeat(250)));
         assert_eq!(long.name.len(), 253);
     }

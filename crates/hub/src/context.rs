@@ -18,9 +18,6 @@ pub(crate) struct Context {
     pub now: fn() -> Timestamp,
 }
 
-/// The field manager of what controllers write.
-pub(crate) const MANAGER: &str = "kogge-hub";
-
 pub(crate) type Shared = Arc<Context>;
 
 impl Context {

@@ -32,12 +32,12 @@ impl Decisions {
     }
 
     /// Says whether it is another one than before.
-    pub fn set(&self, template: &ObjectKey, decision: Option<Decision>) -> bool {
+    pub fn set(&self, template: &ObjectKey, decision: Option<&Decision>) -> bool {
         let mut all = self.0.lock().expect("no holder panics");
-        let before = match decision.clone() {
+        let before = match decision.cloned() {
             Some(it) => all.insert(template.clone(), it),
             None => all.remove(template),
         };
-        before != decision
+        before.as_ref() != decision
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use futures::StreamExt as _;
-use kogge_agent::link::Drift;
+use kogge_agent::link::{Drift, Note};
 use kogge_apiserver::{ApiServer, Change, ObjectChange};
 use kogge_member::ObjectKey;
 use tokio::{sync::mpsc, task::JoinSet};
@@ -11,7 +11,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 use crate::{
     cache::{Changed, Object},
     context::Shared,
-    controllers::{cluster, placement},
+    controllers::{autoscaler, cluster, placement},
     decisions::Decisions,
     events::Event,
     policies::Policies,
@@ -19,11 +19,14 @@ use crate::{
     runner::{self, Controller, Handle},
 };
 
+/// The keys that a change concerns.
+type Concerns = dyn Fn(&Changed) -> Vec<ObjectKey> + Send + Sync;
+
 /// A controller that runs: what concerns it, and where it is told.
 #[derive(Clone)]
 pub(crate) struct Wired {
     name: &'static str,
-    concerns: Arc<dyn Fn(&Changed) -> Vec<ObjectKey> + Send + Sync>,
+    concerns: Arc<Concerns>,
     pub handle: Handle,
 }
 
@@ -149,7 +152,7 @@ impl Dispatch {
                         look_at("status", template);
                     }
                 }
-                News::Drift { cluster, drift } => self.drift(&cluster, drift),
+                News::Drift { cluster, drift } => self.drift(&cluster, &drift),
                 News::Cluster(name) => {
                     look_at("cluster", ObjectKey::new(cluster::GROUP, "Cluster", "", &name));
                     // There may be room now for what did not fit.
@@ -157,15 +160,24 @@ impl Dispatch {
                         look_at("placement", template);
                     }
                 }
-                News::Autoscaler { name, .. } => {
-                    let key = ObjectKey::new("autoscaling", "ClusterAutoscaler", "", &name);
+                News::Autoscaler { cluster, name, notes } => {
+                    let key = ObjectKey::new(autoscaler::GROUP, autoscaler::KIND, "", &name);
+                    self.note(&cluster, &key, notes);
                     look_at("autoscaler", key);
                 }
             }
         }
     }
 
-    fn drift(&self, cluster: &str, drift: Drift) {
+    fn note(&self, cluster: &str, about: &ObjectKey, notes: Vec<Note>) {
+        let Some(object) = self.hub.cache.value(about) else { return };
+        for note in notes {
+            let message = format!("{cluster}: {}", note.message);
+            self.hub.events.say(Event::about(&object, note.warning, note.reason, message));
+        }
+    }
+
+    fn drift(&self, cluster: &str, drift: &Drift) {
         for template in self.hub.works.templates(cluster, &drift.key) {
             if let Some(object) = self.hub.cache.value(&template) {
                 let what = &drift.what;

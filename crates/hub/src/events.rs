@@ -1,6 +1,6 @@
 //! Events on the hub: what happened to an object, said once.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use jiff::Timestamp;
 use kogge_member::{Client, ObjectKey, Resource};
@@ -19,7 +19,7 @@ pub(crate) struct Event {
     pub api_version: String,
     pub uid: String,
     pub warning: bool,
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     pub message: String,
 }
 
@@ -30,13 +30,18 @@ pub(crate) struct Recorder {
 
 impl Event {
     /// An event about an object as it is stored.
-    pub fn about(object: &Value, warning: bool, reason: &'static str, message: String) -> Self {
+    pub fn about(
+        object: &Value,
+        warning: bool,
+        reason: impl Into<Cow<'static, str>>,
+        message: String,
+    ) -> Self {
         Self {
             about: ObjectKey::of(object),
             api_version: kogge_member::object::text(object, "/apiVersion").to_owned(),
             uid: kogge_member::object::uid(object).to_owned(),
             warning,
-            reason,
+            reason: reason.into(),
             message,
         }
     }
@@ -69,21 +74,18 @@ pub(crate) async fn write(
             known.clear();
         }
         let id = (event.about.clone(), event.message.clone());
-        let written = match known.get_mut(&id) {
-            Some((name, count)) => {
-                *count += 1;
-                let again = json!({"count": count, "lastTimestamp": second(now())});
-                let namespace = namespace_of(&event.about);
-                client.merge(&events, namespace, name, None, &again).await
+        let written = if let Some((name, count)) = known.get_mut(&id) {
+            *count += 1;
+            let again = json!({"count": count, "lastTimestamp": second(now())});
+            let namespace = namespace_of(&event.about);
+            client.merge(&events, namespace, name, None, &again).await
+        } else {
+            let written = client.create(&events, &object(&event, now())).await;
+            if let Ok(made) = &written {
+                let name = kogge_member::object::name(made).to_owned();
+                known.insert(id.clone(), (name, 1));
             }
-            None => {
-                let written = client.create(&events, &object(&event, now())).await;
-                if let Ok(made) = &written {
-                    let name = kogge_member::object::name(made).to_owned();
-                    known.insert(id.clone(), (name, 1));
-                }
-                written
-            }
+            written
         };
         if let Err(error) = written {
             // The event expired, or its namespace is going: what is said next starts anew.

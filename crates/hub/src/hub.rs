@@ -12,8 +12,9 @@ use crate::{
     cache::Cache,
     context::{Context, Shared},
     controllers::{
-        cluster::ClusterController, kustomization::KustomizationController,
-        placement::PlacementController, source::SourceController, status::StatusController,
+        autoscaler::AutoscalerController, cluster::ClusterController,
+        kustomization::KustomizationController, placement::PlacementController,
+        source::SourceController, status::StatusController,
     },
     decisions::Decisions,
     dispatch::{Dispatch, Wired, wire},
@@ -99,6 +100,7 @@ fn start_controllers(
     let (hub, reports, decisions) = (|| hub.clone(), || reports.clone(), || decisions.clone());
     vec![
         wire(ClusterController::new(hub(), reports()), tasks),
+        wire(AutoscalerController::new(hub(), policies.clone(), reports()), tasks),
         wire(PlacementController::new(hub(), policies.clone(), reports(), decisions()), tasks),
         wire(WorksController::new(hub().cache.clone(), hub().works.clone()), tasks),
         wire(StatusController::new(hub(), reports(), decisions()), tasks),

@@ -54,10 +54,8 @@ impl Reports {
 
     pub fn take(&self, cluster: &str, report: Report) {
         let news = self.lock().take(cluster, report);
-        if let Some(news) = news {
-            // Nobody listens only while the hub stops.
-            let _ = self.send.send(news);
-        }
+        // Nobody listens only while the hub stops.
+        let _ = self.send.send(news);
     }
 
     /// The cluster cannot even be dialled.
@@ -108,8 +106,8 @@ impl Reports {
 }
 
 impl Inner {
-    /// Returns who has to hear of it, if it is news.
-    fn take(&mut self, cluster: &str, report: Report) -> Option<News> {
+    /// Returns who has to hear of it.
+    fn take(&mut self, cluster: &str, report: Report) -> News {
         let cluster = cluster.to_owned();
         match report {
             Report::Applied { key, hash, generation, outcome } => {
@@ -117,13 +115,13 @@ impl Inner {
                 report.hash = hash;
                 report.applied_generation = generation;
                 report.outcome = Some(outcome);
-                Some(News::Object { cluster, key })
+                News::Object { cluster, key }
             }
             Report::Status { key, generation, status } => {
                 let report = self.report(&key, &cluster);
                 report.generation = generation;
                 report.status = Some(status);
-                Some(News::Object { cluster, key })
+                News::Object { cluster, key }
             }
             Report::Removed { key } => {
                 if let Some(reports) = self.objects.get_mut(&key) {
@@ -132,21 +130,21 @@ impl Inner {
                         self.objects.remove(&key);
                     }
                 }
-                Some(News::Object { cluster, key })
+                News::Object { cluster, key }
             }
-            Report::Drift(drift) => Some(News::Drift { cluster, drift }),
+            Report::Drift(drift) => News::Drift { cluster, drift },
             Report::DeletionsHeld { count, of } => {
                 self.held.insert(cluster.clone(), (count, of));
-                Some(News::Cluster(cluster))
+                News::Cluster(cluster)
             }
             Report::Cluster(state) => {
                 self.clusters.insert(cluster.clone(), *state);
-                Some(News::Cluster(cluster))
+                News::Cluster(cluster)
             }
             Report::Autoscaler { name, status, events } => {
                 let statuses = self.autoscalers.entry(name.clone()).or_default();
                 statuses.insert(cluster.clone(), status);
-                Some(News::Autoscaler { cluster, name, notes: events })
+                News::Autoscaler { cluster, name, notes: events }
             }
         }
     }

@@ -110,7 +110,8 @@ fn mismatch(affinity: &ClusterAffinity, cluster: &Cluster) -> Option<LeftOut> {
     (!names.is_empty() && !names.contains(&cluster.name)).then_some(LeftOut::NotNamed)
 }
 
-pub(crate) fn matches(affinity: &ClusterAffinity, cluster: &Cluster) -> bool {
+/// Whether all that an affinity asks for holds of a cluster.
+pub fn matches(affinity: &ClusterAffinity, cluster: &Cluster) -> bool {
     mismatch(affinity, cluster).is_none()
 }
 

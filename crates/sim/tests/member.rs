@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use kogge_apiserver::Authorization;
-use kogge_member::{Client, Resource, object};
+use kogge_member::{Client, DeleteOptions, Resource, object};
 use kogge_sim::{Faults, GroupSpec, SimMember, SimOptions, default_group};
 use kogge_store::Embedded;
 use serde_json::{Value, json};

@@ -190,8 +190,7 @@ pub(super) fn finish(
         }
     }
     let mut causes = check_meta(call, &object);
-    // Of what the API server itself changes, nothing is forbidden.
-    if let Some(ty) = resource.ty().filter(|_| call.info.subresource != "binding") {
+    if let Some(ty) = resource.ty() {
         causes.extend(validate::validate(resource.kind_named(), ty, &object, live));
     }
     if crd::is_definition(&call.resource) {

@@ -72,8 +72,6 @@ async fn once(
     let object = match call.info.subresource.as_str() {
         "status" => status_of(object, &live.object),
         "finalize" => finalized(&object, &live.object),
-        // Made by the server itself, from the live object.
-        "binding" => object,
         _ => {
             strategy::on_update(&call.resource, &mut object, &live.object);
             object

@@ -1,5 +1,6 @@
 //! What the hub does by itself, a folder for each: mod.rs reads and writes, decide.rs holds the rules.
 
+pub(crate) mod autoscaler;
 pub(crate) mod cluster;
 pub(crate) mod kustomization;
 pub(crate) mod placement;

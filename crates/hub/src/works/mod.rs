@@ -136,10 +136,6 @@ impl Works {
         claims.map(|it| it.keys().cloned().collect()).unwrap_or_default()
     }
 
-    pub fn count(&self) -> usize {
-        self.lock().clusters.values().map(|it| it.objects.len()).sum()
-    }
-
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().expect("no holder panics")
     }

@@ -45,7 +45,7 @@ fn step(set: &Value, pods: &[&Value], wanted: i64, revision: &str) -> Vec<Effect
         let name = format!("{}-{number}", object::name(set));
         match find(&name) {
             None => {
-                effects.push(Effect::Create { kind: Kind::Pod, object: pod(set, &name, revision) })
+                effects.push(Effect::Create { kind: Kind::Pod, object: pod(set, &name, revision) });
             }
             Some(pod) if is_active(pod) && is_ready(pod) => continue,
             Some(_) => {}

@@ -125,7 +125,7 @@ impl Applier<'_> {
             let mut resource = found
                 .map_err(|error| Refused::NotYet(format!("{}: {}", place(it), error.fault)))?;
             let version = object::text(&it.value, "/apiVersion");
-            resource.version = version.rsplit_once('/').map_or(version, |it| it.1).to_owned();
+            version.rsplit_once('/').map_or(version, |it| it.1).clone_into(&mut resource.version);
             items.push(item(it, resource));
         }
         items.sort_by(|a, b| order::compare(&a.value, &b.value));

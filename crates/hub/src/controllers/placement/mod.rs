@@ -105,7 +105,7 @@ impl Controller for PlacementController {
     fn concerns(&self, change: &Changed) -> Vec<ObjectKey> {
         if bindings::is_binding(&change.key) {
             let object = change.object.as_ref().or(change.previous.as_ref());
-            let value: Option<Value> = object.map(|it| it.value());
+            let value: Option<Value> = object.map(super::super::cache::Object::value);
             return value.as_ref().and_then(bindings::template_of).into_iter().collect();
         }
         if bindings::may_be_template(&change.key) { vec![change.key.clone()] } else { Vec::new() }
@@ -114,7 +114,7 @@ impl Controller for PlacementController {
     async fn reconcile(&self, key: &ObjectKey) -> Result<Again, Error> {
         let seen = self.observe(key);
         let plan = decide(&seen);
-        let is_news = self.decisions.set(key, plan.decision);
+        let is_news = self.decisions.set(key, plan.decision.as_ref());
         for effect in plan.effects {
             // The same words are not said again.
             if is_news || !matches!(effect, Effect::Say { .. }) {

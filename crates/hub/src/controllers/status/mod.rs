@@ -76,7 +76,7 @@ impl Controller for StatusController {
 
     fn concerns(&self, change: &Changed) -> Vec<ObjectKey> {
         if bindings::is_binding(&change.key) {
-            let object = change.object.as_ref().map(|it| it.value());
+            let object = change.object.as_ref().map(super::super::cache::Object::value);
             return object.as_ref().and_then(bindings::template_of).into_iter().collect();
         }
         // Written by somebody else: put right again.

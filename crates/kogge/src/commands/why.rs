@@ -196,7 +196,16 @@ mod tests {
             events: vec![json!({"reason": "DriftHealed", "message": "deleted on member1",
                 "lastTimestamp": "2026-01-01T00:00:00Z"})],
         };
-        insta::assert_snapshot!(explain(&known), @"");
+        insta::assert_snapshot!(explain(&known), @r"
+        deployment.apps/web -n shop
+          Scheduled True: policy shop/all chose member1, member2
+          Scheduled True: not on member3: excluded
+          on member1: 2 of 2 ready, healthy
+          on member2: unknown, not applied: the cluster cannot be reached
+          Available False: available on 1 of 2 clusters (MinimumReplicasUnavailable)
+          events:
+            2026-01-01T00:00:00Z  DriftHealed: deleted on member1
+        ");
     }
 
     #[test]

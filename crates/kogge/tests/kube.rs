@@ -1,0 +1,115 @@
+//! The same on real Kubernetes: clusters join, run what the fleet is told, heal, and leave.
+
+mod common;
+
+use std::{path::Path, process::Output, time::Duration};
+
+use common::{Kubectl, SOON, kogge};
+use kogge_testkit::{
+    Process,
+    kube::{self, Cluster, Options},
+    process::Leash,
+    wait_until,
+};
+
+const POLICY: &str = r#"{"apiVersion": "policy.karmada.io/v1alpha1",
+"kind": "ClusterPropagationPolicy", "metadata": {"name": "all"},
+"spec": {"resourceSelectors": [{"apiVersion": "*", "kind": "*"}],
+    "placement": {"clusterAffinity": {}}}}"#;
+
+const WEB: [&str; 5] = ["get", "deployment", "web", "-n", "shop"];
+
+struct Fleet {
+    hub: Process,
+    kubectl: Kubectl,
+}
+
+impl Fleet {
+    fn run(&self, words: &[&str]) -> Output {
+        let kubeconfig = &self.kubectl.kubeconfig;
+        kogge().args(words).arg("--kubeconfig").arg(kubeconfig).output().expect("kogge runs")
+    }
+
+    #[track_caller]
+    fn ok(&self, words: &[&str]) {
+        let output = self.run(words);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "kogge {words:?}: {said}\n{}", self.hub.log_tail(20));
+    }
+}
+
+fn hub(dir: &Path) -> Option<Fleet> {
+    let data = dir.join("hub-data");
+    let kubectl = Kubectl::or_skip(data.join("kubeconfig"))?;
+    let mut command = kogge();
+    command.args(["hub", "--port", "0", "--data-dir"]).arg(&data);
+    let mut hub = Process::spawn("hub", command, &dir.join("hub.log"), Leash::Watchdog)
+        .expect("the hub starts");
+    hub.wait_log("kogge join", SOON);
+    Some(Fleet { hub, kubectl })
+}
+
+fn sim_nodes(dir: &Path, name: &str, cluster: &Cluster) -> Process {
+    let mut command = kogge();
+    command.args(["sim", "nodes", "--nodes", "2", "--kubeconfig"]).arg(cluster.kubeconfig());
+    let log = dir.join(format!("{name}-nodes.log"));
+    Process::spawn("sim nodes", command, &log, Leash::Watchdog).expect("sim nodes starts")
+}
+
+fn path(it: &Path) -> &str {
+    it.to_str().expect("temporary paths are text")
+}
+
+#[test]
+fn real_clusters_join_run_heal_and_leave() {
+    let Some(binary) = kube::or_skip() else { return };
+    let dir = tempfile::tempdir().expect("temp dir");
+    let Some(fleet) = hub(dir.path()) else { return };
+    let start = |name: &str| Cluster::start(&binary, &Options::named(name)).expect("a cluster");
+    let clusters = [("cluster1", start("cluster1")), ("cluster2", start("cluster2"))];
+    let nodes: Vec<Process> =
+        clusters.iter().map(|(name, it)| sim_nodes(dir.path(), name, it)).collect();
+    for (name, cluster) in &clusters {
+        fleet.ok(&["join", name, "--cluster-kubeconfig", path(cluster.kubeconfig())]);
+    }
+    let twice =
+        fleet.run(&["join", "other", "--cluster-kubeconfig", path(clusters[0].1.kubeconfig())]);
+    let said = String::from_utf8_lossy(&twice.stderr).into_owned();
+    assert!(said.contains("is a member already, as cluster1"), "{said}");
+
+    let hub = &fleet.kubectl;
+    hub.ok(&["wait", "--for=condition=Ready", "cluster/cluster1", "cluster/cluster2"]);
+    let policy = dir.path().join("policy.json");
+    std::fs::write(&policy, POLICY).expect("written");
+    hub.ok(&["apply", "-f", path(&policy)]);
+    hub.ok(&["create", "namespace", "shop"]);
+    hub.ok(&["create", "deployment", "web", "-n", "shop", "--image=nginx", "--replicas=2"]);
+    hub.ok(&["wait", "--for=condition=Available", "deploy/web", "-n", "shop", "--timeout=120s"]);
+
+    let member = |index: usize| Kubectl {
+        binary: hub.binary.clone(),
+        kubeconfig: clusters[index].1.kubeconfig().to_owned(),
+    };
+    member(0).ok(&["delete", "deploy", "web", "-n", "shop", "--wait=false"]);
+    hub.wait(&["get", "events", "-n", "shop"], "on cluster1: deleted at");
+    member(0).wait(&WEB, "2/2");
+    member(1).ok(&["scale", "deploy", "web", "-n", "shop", "--replicas=5"]);
+    hub.wait(&["get", "events", "-n", "shop"], "spec.replicas changed by kubectl");
+    member(1).wait(&WEB, "2/2");
+
+    // Who leaves keeps running what it runs, without a mark of the fleet.
+    fleet.ok(&["unjoin", "cluster2"]);
+    let labels = ["get", "deploy", "web", "-n", "shop", "-o", "jsonpath={.metadata.labels}"];
+    let left = member(1).ok(&labels);
+    assert!(!left.contains("kogge.dev"), "{left}");
+    hub.wait_gone(&["get", "cluster", "cluster2"]);
+    // The one that stayed loses what is deleted on the hub; the one that left does not.
+    hub.ok(&["delete", "deploy", "web", "-n", "shop"]);
+    member(0).wait_gone(&WEB);
+    member(1).ok(&WEB);
+    for mut process in nodes {
+        process.terminate().expect("signalled");
+        let ended = process.wait_exit(Duration::from_secs(10)).expect("waited");
+        wait_until(SOON, "sim nodes stops when asked", || ended.map(drop));
+    }
+}

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use common::TestServer;
 use kogge_apiserver::Config;
+use kogge_testkit::wait_until_async;
 use serde_json::{Value, json};
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
@@ -35,17 +36,12 @@ async fn make(server: &TestServer, name: &str, owners: &[(&str, &str)]) -> Strin
 
 /// Waits until the object at `path` satisfies `done`; of one that is gone, `Null` is asked.
 async fn wait(server: &TestServer, path: &str, done: impl Fn(&Value) -> bool) {
-    let seen = async {
-        loop {
-            let answer = server.get(path).await;
-            if done(if answer.code == 404 { &Value::Null } else { &answer.body }) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let found = tokio::time::timeout(Duration::from_secs(20), seen).await;
-    assert!(found.is_ok(), "{path} is still {}", server.get(path).await.body);
+    let done = &done;
+    wait_until_async(Duration::from_secs(20), path, || async move {
+        let answer = server.get(path).await;
+        done(if answer.code == 404 { &Value::Null } else { &answer.body }).then_some(())
+    })
+    .await;
 }
 
 async fn delete_with(server: &TestServer, path: &str, policy: &str) {

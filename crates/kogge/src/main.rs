@@ -1,6 +1,7 @@
 //! The `kogge` binary: reads the command line, builds what it asks for, runs it.
 
 mod cli;
+mod clock;
 mod commands;
 mod data_dir;
 mod kubeconfig;

@@ -7,6 +7,7 @@ use kogge_apiserver::Authorization;
 use kogge_member::{Client, DeleteOptions, Resource, object};
 use kogge_sim::{Faults, GroupSpec, SimMember, SimOptions, default_group};
 use kogge_store::Embedded;
+use kogge_testkit::wait_until_async;
 use serde_json::{Value, json};
 
 #[expect(clippy::disallowed_methods, reason = "tests wire the clock")]
@@ -45,24 +46,16 @@ fn pod(name: &str, cpu: &str) -> Value {
 }
 
 /// Waits until what is listed is as wanted.
-#[track_caller]
-fn until<'a>(
-    client: &'a Client,
-    resource: &'a Resource,
-    wanted: impl Fn(&[Value]) -> bool + 'a,
-) -> impl Future<Output = Vec<Value>> + 'a {
-    let place = std::panic::Location::caller();
-    async move {
-        let mut last = Vec::new();
-        for _ in 0..500 {
-            last = client.list(resource, "", "").await.unwrap_or_default();
-            if wanted(&last) {
-                return last;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("waited in vain at {place}: {last:#?}");
-    }
+async fn until(
+    client: &Client,
+    resource: &Resource,
+    wanted: impl Fn(&[Value]) -> bool,
+) -> Vec<Value> {
+    let (what, wanted) = (resource.plural.clone(), &wanted);
+    wait_until_async(Duration::from_secs(20), &what, || async move {
+        client.list(resource, "", "").await.ok().filter(|it| wanted(it))
+    })
+    .await
 }
 
 fn ready(node: &Value) -> bool {

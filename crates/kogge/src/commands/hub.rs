@@ -13,7 +13,7 @@ use kogge_hub::{Hub, Options};
 use kogge_store::Embedded;
 
 use crate::{
-    data_dir, kubeconfig,
+    clock, data_dir, kubeconfig,
     serving::{self, Endpoint, Place, Port},
     stop::Stop,
 };
@@ -47,7 +47,7 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut stop = Stop::listen()?;
     let dir = args.data_dir.clone().map_or_else(data_dir::default, Ok)?;
     data_dir::create(&dir)?;
-    let hub = start(&dir, Timestamp::now).await?;
+    let hub = start(&dir, clock::now).await?;
     let place = Place {
         name: CONTEXT,
         pki: &dir.join("hub/pki"),
@@ -56,7 +56,7 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
         names: &args.names,
     };
     let Endpoint { serving, admin } =
-        serving::serve(hub.server(), &place, Vec::new(), Timestamp::now()).await?;
+        serving::serve(hub.server(), &place, Vec::new(), clock::now()).await?;
     let path = dir.join("kubeconfig");
     writeln!(out, "The fleet is served at {}", admin.server)?;
     kubeconfig::write(&path, &kubeconfig::build(&[admin]))?;

@@ -3,9 +3,8 @@
 use std::{io::Write, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
-use jiff::Timestamp;
 
-use crate::{kubeconfig, stop::Stop};
+use crate::{clock, kubeconfig, stop::Stop};
 
 /// Simulate parts of a cluster
 #[derive(Debug, clap::Args)]
@@ -35,8 +34,8 @@ struct Nodes {
     #[arg(long, default_value = "sim")]
     group: String,
     /// Nodes to start with
-    #[arg(long, default_value_t = 1)]
-    nodes: u32,
+    #[arg(long = "nodes", default_value_t = 1)]
+    initial: u32,
     /// Most nodes that may be asked for
     #[arg(long, default_value_t = 10)]
     max: u32,
@@ -59,7 +58,7 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     tracing::debug!(version, "the cluster answers");
     let mut group = kogge_sim::default_group();
     group.name.clone_from(&args.group);
-    group.initial = args.nodes;
+    group.initial = args.initial;
     group.max = args.max;
     group.capacity.insert("cpu".into(), args.cpu.clone());
     group.capacity.insert("memory".into(), args.memory.clone());
@@ -68,9 +67,9 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
         groups: vec![group],
         faults: kogge_sim::Faults::default(),
         start_delay: Duration::from_millis(args.start_delay),
-        now: Timestamp::now,
+        now: clock::now,
     };
-    writeln!(out, "{} nodes in group {}; Ctrl-C ends their leases", args.nodes, args.group)?;
+    writeln!(out, "{} nodes in group {}; Ctrl-C ends their leases", args.initial, args.group)?;
     out.flush()?;
     tokio::select! {
         () = stop.asked() => Ok(()),

@@ -15,7 +15,7 @@ use kogge_testkit::{
 };
 
 /// Long enough for a machine that is busy with other tests.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_mins(1);
 
 pub fn kogge() -> Command {
     Command::new(env!("CARGO_BIN_EXE_kogge"))

@@ -3,12 +3,12 @@
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use jiff::Timestamp;
 use kogge_apiserver::{Authorization, User, authn::StaticTokens};
 use kogge_sim::{Faults, SimMember, SimOptions};
 
 use super::ADDRESS;
 use crate::{
+    clock,
     commands::hub,
     serving::{self, Endpoint, Place, Port},
 };
@@ -34,7 +34,7 @@ impl Member {
             groups: vec![kogge_sim::default_group()],
             faults: Faults::default(),
             start_delay: Duration::ZERO,
-            now: Timestamp::now,
+            now: clock::now,
             authorization: Authorization::Rbac,
         })
         .await
@@ -49,7 +49,7 @@ impl Member {
             names: &[],
         };
         let endpoint =
-            serving::serve(sim.server(), &served, vec![Arc::new(known)], Timestamp::now()).await?;
+            serving::serve(sim.server(), &served, vec![Arc::new(known)], clock::now()).await?;
         Ok(Self { region: region(number), name, token, endpoint, _sim: sim })
     }
 

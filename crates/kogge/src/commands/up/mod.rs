@@ -17,13 +17,12 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use jiff::Timestamp;
 use kogge_apiserver::User;
 
 use self::members::Member;
 use super::hub::{self, CONTEXT};
 use crate::{
-    data_dir, kubeconfig,
+    clock, data_dir, kubeconfig,
     serving::{self, Place, Port},
     stop::Stop,
 };
@@ -88,7 +87,7 @@ struct Fleet {
 
 impl Fleet {
     async fn start(args: &Args, dir: &Path, out: &mut dyn Write) -> anyhow::Result<Self> {
-        let hub = hub::start(dir, Timestamp::now).await?;
+        let hub = hub::start(dir, clock::now).await?;
         let place = Place {
             name: CONTEXT,
             pki: &dir.join("hub/pki"),
@@ -96,7 +95,7 @@ impl Fleet {
             port: args.port.map_or(Port::Rather(hub::PORT), Port::Exactly),
             names: &[],
         };
-        let front = serving::serve(hub.server(), &place, Vec::new(), Timestamp::now()).await?;
+        let front = serving::serve(hub.server(), &place, Vec::new(), clock::now()).await?;
         writeln!(
             out,
             "hub      {}{}",
@@ -114,7 +113,7 @@ impl Fleet {
         kubeconfig::write(&dir.join("kubeconfig"), &kubeconfig::build(&entries))?;
         let client = kogge_member::from_service(hub.server().local(User::system("kogge-up")));
         objects::join(&client, &members).await?;
-        objects::sample(&client, dir, Timestamp::now()).await?;
+        objects::sample(&client, dir, clock::now()).await?;
         writeln!(out, "Git      {}", dir.join("my-project").display())?;
         ready::wait(&client, &members, out).await?;
         Ok(Self { hub, front, members })

@@ -12,49 +12,82 @@ use super::{members::Member, objects::PROJECT};
 const POLL: Duration = Duration::from_millis(50);
 
 /// Past this the fleet is left to come up by itself, and what is missing is said.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Objects that must have a condition before the next step counts.
+struct Step<'a> {
+    what: &'a str,
+    api_version: &'a str,
+    kind: &'a str,
+    namespace: &'a str,
+    names: Vec<&'a str>,
+    condition: &'a str,
+}
+
+fn steps(members: &[Member]) -> [Step<'_>; 3] {
+    [
+        Step {
+            what: "clusters are Ready",
+            api_version: "cluster.karmada.io/v1alpha1",
+            kind: "Cluster",
+            namespace: "",
+            names: members.iter().map(|it| it.name.as_str()).collect(),
+            condition: "Ready",
+        },
+        Step {
+            what: "Git is synced",
+            api_version: "kustomize.toolkit.fluxcd.io/v1",
+            kind: "Kustomization",
+            namespace: SYSTEM_NAMESPACE,
+            names: vec![PROJECT],
+            condition: "Ready",
+        },
+        Step {
+            what: "the sample runs on every cluster",
+            api_version: "apps/v1",
+            kind: "Deployment",
+            namespace: PROJECT,
+            names: vec!["web"],
+            condition: "Available",
+        },
+    ]
+}
 
 /// Waits for members, then Git, then the sample; says each as it comes.
 pub async fn wait(hub: &Client, members: &[Member], out: &mut dyn Write) -> anyhow::Result<()> {
-    let clusters: Vec<(&str, &str)> = members.iter().map(|it| ("", it.name.as_str())).collect();
-    let steps: [(&str, &str, &str, Vec<(&str, &str)>, &str); 3] = [
-        ("clusters are Ready", "cluster.karmada.io/v1alpha1", "Cluster", clusters, "Ready"),
-        (
-            "Git is synced",
-            "kustomize.toolkit.fluxcd.io/v1",
-            "Kustomization",
-            vec![(SYSTEM_NAMESPACE, PROJECT)],
-            "Ready",
-        ),
-        (
-            "the sample runs on every cluster",
-            "apps/v1",
-            "Deployment",
-            vec![(PROJECT, "web")],
-            "Available",
-        ),
-    ];
     let until = Instant::now() + PATIENCE;
-    for (what, api_version, kind, objects, condition) in steps {
-        let resource = hub.resource(api_version, kind).await?;
-        for (namespace, name) in objects {
-            loop {
-                let found = hub.get(&resource, namespace, name).await.ok();
-                if found.as_ref().is_some_and(|it| is_true(it, condition)) {
-                    break;
-                }
-                if until < Instant::now() {
-                    let said = found.map(|it| message(&it, condition)).unwrap_or_default();
-                    writeln!(out, "         not yet: {what} ({kind} {name}: {said})")?;
-                    return Ok(());
-                }
-                tokio::time::sleep(POLL).await;
-            }
+    for step in steps(members) {
+        if let Err(missing) = reached(hub, &step, until).await? {
+            writeln!(out, "         not yet: {} ({missing})", step.what)?;
+            return Ok(());
         }
-        writeln!(out, "         {what}")?;
+        writeln!(out, "         {}", step.what)?;
         out.flush()?;
     }
     Ok(())
+}
+
+/// `Err` says what is missing when time is up.
+async fn reached(
+    hub: &Client,
+    step: &Step<'_>,
+    until: Instant,
+) -> anyhow::Result<Result<(), String>> {
+    let resource = hub.resource(step.api_version, step.kind).await?;
+    for name in &step.names {
+        loop {
+            let found = hub.get(&resource, step.namespace, name).await.ok();
+            if found.as_ref().is_some_and(|it| is_true(it, step.condition)) {
+                break;
+            }
+            if until < Instant::now() {
+                let said = found.map(|it| message(&it, step.condition)).unwrap_or_default();
+                return Ok(Err(format!("{} {name}: {said}", step.kind)));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+    Ok(Ok(()))
 }
 
 fn find<'a>(object: &'a Value, condition: &str) -> Option<&'a Value> {

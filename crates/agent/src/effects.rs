@@ -121,11 +121,12 @@ pub(crate) async fn delete(client: &Client, key: &ObjectKey, meta: &Meta) -> Don
 
 async fn try_delete(client: &Client, key: &ObjectKey, meta: &Meta) -> Result<Done, Error> {
     let resource = client.resource_of_kind(&key.group, &key.kind).await?;
-    if key.group.is_empty() && key.kind == "Namespace" {
-        if let Some(stranger) = stranger_in(client, &key.name).await? {
-            let message = format!("namespace {} stays: it holds {stranger}", key.name);
-            return Ok(Done::Kept { message });
-        }
+    if key.group.is_empty()
+        && key.kind == "Namespace"
+        && let Some(stranger) = stranger_in(client, &key.name).await?
+    {
+        let message = format!("namespace {} stays: it holds {stranger}", key.name);
+        return Ok(Done::Kept { message });
     }
     let options = DeleteOptions { uid: Some(meta.uid.clone()), ..DeleteOptions::default() };
     client.delete(&resource, &key.namespace, &key.name, &options).await?;

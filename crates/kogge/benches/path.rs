@@ -276,8 +276,7 @@ impl Bench {
         for it in 0..KUSTOMIZATIONS {
             self.kustomization(&format!("k{it}"), "many", &format!("./k{it}")).await?;
         }
-        let resource =
-            self.hub.resource("kustomize.toolkit.fluxcd.io/v1", "Kustomization").await?;
+        let resource = self.hub.resource("kustomize.toolkit.fluxcd.io/v1", "Kustomization").await?;
         let ready = |it: &Value| {
             let conditions = it.pointer("/status/conditions").and_then(Value::as_array);
             let ready = |it: &&Value| it["type"] == "Ready" && it["status"] == "True";

@@ -1,7 +1,7 @@
 //! A pod is asked to go: POST to `pods/NAME/eviction`, refused where a disruption budget says so.
 //!
-//! What a budget allows is counted here and now from the pods themselves, so that a status that
-//! lags never lets two go where one may.
+//! What a budget allows is counted here and now from the pods themselves, not from a status that
+//! lags. Count and deletion are not one transaction: two evictions at the same moment may both pass.
 
 use http::Response;
 use kogge_model::{IntOrPercent, Labels, Selector, labels_of};

@@ -56,7 +56,8 @@ pub(super) fn rollout(deployment: &Value, new: Option<&Value>, old: &[&Value]) -
     let (surge, unavailable) = bounds(deployment, wanted);
     let room = (wanted + surge - new_has - old_have).max(0);
     let new_wants = if new_has < wanted { wanted.min(new_has + room) } else { wanted };
-    let available = |it: &Value| number(it, "/status/availableReplicas");
+    // A status may still count pods that its set has been told to give up.
+    let available = |it: &Value| number(it, "/status/availableReplicas").min(has(it));
     let all_available: i64 = old.iter().chain(&new).map(|it| available(it)).sum();
     let mut spare = (all_available - (wanted - unavailable)).max(0);
     let old = old

@@ -133,7 +133,7 @@ fn merge_list(
                 out.push(item.clone());
             }
         }
-        return Ok(out);
+        return Ok(in_order(out, patch, live, |it| Some(it.clone())));
     };
     let mut items = Vec::with_capacity(patch.len());
     let mut replace = false;
@@ -169,7 +169,9 @@ fn merge_list(
             (_, None) => out.push(Value::Object(merge_map(inner, &Map::new(), item)?)),
         }
     }
-    Ok(out)
+    let id = |item: &Value| item.get(key).cloned();
+    let ids = |items: &[Value]| -> Vec<Value> { items.iter().filter_map(id).collect() };
+    Ok(in_order(out, &ids(patch), &ids(live), id))
 }
 
 fn set_orders(

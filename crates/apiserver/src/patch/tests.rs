@@ -454,6 +454,8 @@ fn strategic_patches_merge_lists_by_key() {
     );
     let list = json!({"containers": named(&["a", "b"])});
     let patch = |items: Value| json!({ "containers": items });
+    // What is new comes first, as in Kubernetes.
+    check_strategic(&list, &patch(named(&["z"])), &patch(named(&["z", "a", "b"])));
     check_strategic(
         &list,
         &patch(json!([{"$patch": "delete", "name": "a"}])),
@@ -504,6 +506,7 @@ fn strategic_sets_of_primitives() {
         &json!({"finalizers": ["b", "c"]}),
         &json!({"finalizers": ["a", "b", "c"]}),
     );
+    check_strategic(&live, &json!({"finalizers": ["c"]}), &json!({"finalizers": ["c", "a", "b"]}));
     check_strategic(
         &live,
         &json!({"$deleteFromPrimitiveList/finalizers": ["a"], "$setElementOrder/finalizers": ["c", "b"], "finalizers": ["c"]}),

@@ -30,7 +30,7 @@ use crate::{
     registry::{self, Current, KindRow, Registry, Resource},
     request::RequestInfo,
     status::Failure,
-    user::User,
+    user::{APISERVER, User},
     verbs,
 };
 
@@ -112,6 +112,7 @@ impl ApiServer {
         let server = Self { state: Arc::new(state) };
         follow::start(&server).await;
         bootstrap::run(&server).await.map_err(StartError::Bootstrap)?;
+        follow::caught_up(&server.state).await;
         crate::controllers::start(&server);
         Ok(server)
     }
@@ -184,7 +185,7 @@ impl ApiServer {
         path: &str,
         body: Option<&Value>,
     ) -> (u16, Value) {
-        let user = Arc::new(User::system("system:apiserver"));
+        let user = Arc::new(User::system(APISERVER));
         let content_type = match method {
             Method::PATCH => "application/merge-patch+json",
             _ => "application/json",

@@ -7,6 +7,8 @@ pub const MASTERS: &str = "system:masters";
 pub const AUTHENTICATED: &str = "system:authenticated";
 pub const UNAUTHENTICATED: &str = "system:unauthenticated";
 pub const ANONYMOUS: &str = "system:anonymous";
+/// The server, when it asks itself.
+pub(crate) const APISERVER: &str = "system:apiserver";
 
 /// A caller, as authentication found it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

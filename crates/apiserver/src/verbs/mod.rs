@@ -18,12 +18,17 @@ mod write;
 
 use http::Response;
 
-use crate::{body::Body, call::Call, follow, registry::Verbs, selector::Selector, status::Failure};
+use crate::{
+    body::Body, call::Call, follow, registry::Verbs, selector::Selector, status::Failure,
+    user::APISERVER,
+};
 
 pub(crate) async fn serve(call: &mut Call) -> Result<Response<Body>, Failure> {
     let response = dispatch(call).await?;
     let writes = !matches!(call.info.verb.as_str(), "get" | "list" | "watch");
-    if writes && follow::cares_about(&call.resource) {
+    // The task that follows writes definitions itself, and must not wait for itself.
+    let waits = call.user.name != APISERVER;
+    if writes && waits && follow::cares_about(&call.resource) {
         // So that a client that made a kind or a role can use it at once.
         follow::caught_up(&call.state).await;
     }

@@ -101,15 +101,18 @@ fn check_scope(resource: &Resource, info: &RequestInfo) -> Result<(), Failure> {
         (false, Some(_)) if !own_namespace => return Err(Failure::no_such_resource()),
         (true, None) if info.name.is_some() => return Err(Failure::no_such_resource()),
         (true, None)
-            if resource.verbs == Verbs::All && !matches!(info.verb.as_str(), "list" | "watch") =>
+            if resource.verbs != Verbs::CreateOnly
+                && !matches!(info.verb.as_str(), "list" | "watch") =>
         {
             return Err(Failure::method_not_allowed());
         }
         _ => {}
     }
     let creates = info.verb == "create" && info.name.is_none();
-    if info.verb.is_empty() || (resource.verbs == Verbs::CreateOnly && !creates) {
-        return Err(Failure::method_not_allowed());
-    }
-    Ok(())
+    let known = match resource.verbs {
+        Verbs::All => true,
+        Verbs::NoCollection => info.verb != "deletecollection",
+        Verbs::CreateOnly => creates,
+    };
+    if info.verb.is_empty() || !known { Err(Failure::method_not_allowed()) } else { Ok(()) }
 }

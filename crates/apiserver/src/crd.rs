@@ -102,6 +102,7 @@ fn version_row(version: &Value) -> VersionRow {
         storage: version["storage"] == true,
         not_served: version["served"] == false,
         create_only: false,
+        no_collection: false,
         schema: version["schema"]["openAPIV3Schema"].clone(),
         status: version["subresources"].get("status").is_some_and(|it| !it.is_null()),
         scale: scale.is_object().then(|| ScalePaths {

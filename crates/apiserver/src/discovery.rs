@@ -13,6 +13,7 @@ use crate::{
 
 const ALL: [&str; 8] =
     ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+const ONE_BY_ONE: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
 const CHANGE: [&str; 3] = ["get", "patch", "update"];
 
 /// A part of an object with its own path.
@@ -119,6 +120,7 @@ fn of_version<'a>(
 fn verbs(resource: &Resource) -> &'static [&'static str] {
     match resource.verbs {
         Verbs::All => &ALL,
+        Verbs::NoCollection => &ONE_BY_ONE,
         Verbs::CreateOnly => &["create"],
     }
 }

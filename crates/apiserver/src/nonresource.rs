@@ -51,6 +51,7 @@ fn described(resource: &Resource) -> Kind<'_> {
         plural: &resource.plural,
         namespaced: resource.is_namespaced(),
         create_only: resource.verbs == Verbs::CreateOnly,
+        no_collection: resource.verbs == Verbs::NoCollection,
         status: resource.status,
         scale: resource.scale.is_some(),
         schema: resource.custom.then_some(&resource.open_api),

@@ -126,9 +126,17 @@ fn text_at(object: &Value, path: &[&str]) -> String {
         Some(Value::Bool(_) | Value::Number(_)) => {
             path.iter().fold(object, |at, field| &at[*field]).to_string()
         }
-        // A pod that says nothing of a scheduler or a boolean says the zero value.
-        _ if path.last() == Some(&"unschedulable") => "false".into(),
-        _ => String::new(),
+        // Events say it in one of two places, by their age.
+        Some(Value::Object(_)) if path == ["source"] => text_at(object, &["source", "component"]),
+        None | Some(Value::Null) if path == ["reportingComponent"] => {
+            text_at(object, &["source", "component"])
+        }
+        // What is not said has the zero value of its type.
+        _ => match path.last() {
+            Some(&("unschedulable" | "hostNetwork")) => "false".into(),
+            Some(&("replicas" | "successful")) => "0".into(),
+            _ => String::new(),
+        },
     }
 }
 
@@ -245,7 +253,8 @@ mod tests {
     use super::*;
 
     const OBJECT: &str = r#"{"metadata":{"name":"web","namespace":"shop","labels":
-        {"app":"web","tier":"2","x.io/y":""}},"spec":{"nodeName":"n1","unset":null}}"#;
+        {"app":"web","tier":"2","x.io/y":""}},"spec":{"nodeName":"n1","unset":null},
+        "source":{"component":"kubelet"}}"#;
 
     #[track_caller]
     fn check(labels: &str, fields: &str, expected: bool) {
@@ -276,6 +285,8 @@ mod tests {
         check("", "spec.nodeName=n1", true);
         check("", "spec.nodeName=", false);
         check("", "spec.other=", true);
+        check("", "spec.unschedulable=false,status.successful=0", true);
+        check("", "source=kubelet,reportingComponent=kubelet", true);
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub(crate) struct Kind<'a> {
     pub namespaced: bool,
     /// Answered, never stored: POST only.
     pub create_only: bool,
+    /// Deleted one by one only.
+    pub no_collection: bool,
     pub status: bool,
     pub scale: bool,
     /// The OpenAPI schema of a custom kind; `None`: built in.
@@ -161,7 +163,7 @@ fn hash(kinds: &[Kind]) -> String {
             kind.kind,
             kind.plural,
             u8::from(kind.namespaced),
-            u8::from(kind.create_only),
+            u8::from(kind.create_only) + 2 * u8::from(kind.no_collection),
             u8::from(kind.status),
             u8::from(kind.scale),
         ));

@@ -30,12 +30,11 @@ pub fn add(paths: &mut Map<String, Value>, kind: &Kind, name: &str) {
         let place = format!("{root}/{plural}");
         paths.insert(place.clone(), path(&place, [("get", operation("list"))]));
     }
-    let many = [
-        ("get", operation("list")),
-        ("post", operation("post")),
-        ("delete", operation("deletecollection")),
-    ];
-    paths.insert(all.clone(), path(&all, many));
+    let mut many = path(&all, [("get", operation("list")), ("post", operation("post"))]);
+    if !kind.no_collection {
+        many["delete"] = operation("deletecollection");
+    }
+    paths.insert(all.clone(), many);
     let one = format!("{all}/{{name}}");
     let change =
         || [("get", operation("get")), ("put", operation("put")), ("patch", operation("patch"))];

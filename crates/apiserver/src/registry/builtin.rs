@@ -15,9 +15,11 @@ pub(super) fn resources() -> impl Iterator<Item = Arc<Resource>> {
 }
 
 /// Stored kinds, and the reviews of rights; not what only a whole cluster can answer
-/// (ComponentStatus, TokenReview).
+/// (ComponentStatus, TokenReview). A version of another shape than the stored one would need
+/// conversion, which is not there: such a version (autoscaling/v1) is not served.
 fn is_served(row: &ResourceRow) -> bool {
-    row.verbs.contains(&"update") || is_answered(row)
+    let stored = row.verbs.contains(&"update") && row.version == row.storage_version;
+    stored || is_answered(row)
 }
 
 /// Questions about rights, which are not stored.
@@ -51,6 +53,58 @@ fn version(row: &ResourceRow) -> VersionRow {
             status_replicas: ".status.replicas".into(),
             label_selector: ".spec.selector".into(),
         }),
+        selectable: selectable(row).iter().map(|it| (*it).to_owned()).collect(),
+        no_collection: !row.verbs.contains(&"deletecollection"),
         ..VersionRow::default()
+    }
+}
+
+/// Which fields Kubernetes selects by, beside name and namespace.
+fn selectable(row: &ResourceRow) -> &'static [&'static str] {
+    match (row.group, row.plural) {
+        ("", "pods") => &[
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
+            "status.podIPs",
+            "status.nominatedNodeName",
+        ],
+        ("", "events") => &[
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "source",
+            "type",
+        ],
+        ("events.k8s.io", "events") => &[
+            "regarding.kind",
+            "regarding.namespace",
+            "regarding.name",
+            "regarding.uid",
+            "regarding.apiVersion",
+            "regarding.resourceVersion",
+            "regarding.fieldPath",
+            "reason",
+            "reportingController",
+            "type",
+        ],
+        ("", "namespaces") => &["status.phase"],
+        ("", "nodes") => &["spec.unschedulable"],
+        ("", "replicationcontrollers") | ("apps", "replicasets") => &["status.replicas"],
+        ("", "secrets") => &["type"],
+        ("", "services") => &["spec.clusterIP", "spec.type"],
+        ("batch", "jobs") => &["status.successful"],
+        ("certificates.k8s.io", "certificatesigningrequests") => &["spec.signerName"],
+        _ => &[],
     }
 }

@@ -50,6 +50,8 @@ pub struct Resource {
 pub enum Verbs {
     /// Stored, with all verbs.
     All,
+    /// Stored, with all verbs but `deletecollection`.
+    NoCollection,
     /// Answered, never stored (access reviews).
     CreateOnly,
 }
@@ -85,7 +87,11 @@ impl Resource {
             scale: version.scale.clone(),
             columns: version.columns.clone(),
             selectable: version.selectable.clone(),
-            verbs: if version.create_only { Verbs::CreateOnly } else { Verbs::All },
+            verbs: match (version.create_only, version.no_collection) {
+                (true, _) => Verbs::CreateOnly,
+                (false, true) => Verbs::NoCollection,
+                (false, false) => Verbs::All,
+            },
             schema: custom.then(|| Schema::of_kind(&version.schema)),
             open_api: version.schema.clone(),
             custom,

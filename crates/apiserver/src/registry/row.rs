@@ -32,6 +32,8 @@ pub struct VersionRow {
     pub not_served: bool,
     /// Answered, never stored.
     pub create_only: bool,
+    /// Objects are deleted one by one only.
+    pub no_collection: bool,
     /// An OpenAPI v3 schema as in a CustomResourceDefinition; `Null`: anything goes.
     pub schema: Value,
     pub status: bool,

@@ -100,6 +100,7 @@ async fn remove(call: &mut Call, options: &DeleteOptions) -> Result<Outcome, Fai
     for _ in 0..ATTEMPTS {
         let live = write::live(call)?;
         check_preconditions(call, options, &live.object)?;
+        strategy::may_be_deleted(&call.resource, call.name())?;
         write::admit(call, Operation::Delete, Value::Null, &live.object)?;
         let mut object = live.object.clone();
         mark(call, options, &mut object)?;

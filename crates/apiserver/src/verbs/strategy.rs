@@ -8,6 +8,7 @@ use crate::{
     crd,
     object::{self, remove_meta, set_meta},
     registry::Resource,
+    status::Failure,
 };
 
 /// Status is the server's; generation counts from 1; a few kinds begin with more.
@@ -114,6 +115,17 @@ pub(super) fn grace_seconds(resource: &Resource, object: &Value, asked: Option<i
         return 0;
     }
     asked.or_else(|| object["spec"]["terminationGracePeriodSeconds"].as_i64()).unwrap_or(30).max(0)
+}
+
+/// 403 for the namespaces that no cluster can do without.
+pub(super) fn may_be_deleted(resource: &Resource, name: &str) -> Result<(), Failure> {
+    let kept =
+        resource.is("", "namespaces") && matches!(name, "default" | "kube-system" | "kube-public");
+    if !kept {
+        return Ok(());
+    }
+    let message = format!("namespaces {name:?} is forbidden: this namespace may not be deleted");
+    Err(Failure::forbidden(message))
 }
 
 /// Kinds whose deletion is answered with the object, not with a Status.

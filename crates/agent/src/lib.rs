@@ -3,14 +3,17 @@
 //! One library, run in the hub for members that it dials, and beside a member
 //! that dials the hub. Reading order: [`link`] (what hub and agent say to each
 //! other), `track` (what is known of one object), `decide` (the rules, pure),
-//! `run` (the loop), `effects` (what is done to the member).
+//! `run` (the loop), `effects` (what is done to the member). `scale` gives the
+//! cluster nodes and takes them.
 
 mod capacity;
 mod decide;
 mod effects;
+mod guard;
 mod inventory;
 pub mod link;
 mod run;
+mod scale;
 mod state;
 mod track;
 mod view;

@@ -19,6 +19,7 @@ use crate::{
     effects,
     inventory::Inventory,
     link::{Desired, HubLink},
+    scale::{Autoscalers, Scaler},
     state::{State, Step},
     view::View,
     watches::{GroupKind, Heard, Watches},
@@ -46,28 +47,25 @@ pub async fn run(config: Config, mut stop: watch::Receiver<()>) {
     };
     let view = View::default();
     let capacity = Capacity::new(&config, view.clone());
+    let (autoscalers, wanted) = watch::channel(None);
+    let scaler = Scaler::new(&config, view.clone(), wanted);
     tokio::select! {
         () = stopped => {}
-        () = follow(&config) => {}
+        () = follow(&config, autoscalers) => {}
         () = capacity.run() => {}
         () = view.follow(&config.client) => {}
-        () = kogge_scale(&config) => {}
+        () = scaler.run() => {}
     }
     tracing::info!(cluster = config.cluster, "agent stopped");
 }
 
-/// The autoscaler's loop, once it has one.
-async fn kogge_scale(_config: &Config) {
-    std::future::pending::<()>().await;
-}
-
-async fn follow(config: &Config) {
+async fn follow(config: &Config, autoscalers: watch::Sender<Option<Autoscalers>>) {
     let inventory = Arc::new(Inventory::new(config.client.clone()));
     let (mut watches, mut heard) = Watches::new(config.client.clone(), inventory.clone());
     for (api_version, kind) in read_inventory(config, &inventory).await {
         watches.ensure(&api_version, &kind);
     }
-    let mut state = State::new(config.link.clone(), config.now, watches);
+    let mut state = State::new(config.link.clone(), config.now, watches, autoscalers);
     let mut running = JoinSet::new();
     let (send, mut wanted) = mpsc::channel(256);
     let stream = tokio::spawn(listen(config.link.clone(), send));

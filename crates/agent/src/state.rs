@@ -10,12 +10,14 @@ use std::{
 use jiff::Timestamp;
 use kogge_member::{ObjectKey, object};
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     decide::{Verdict, Why, decide},
     effects::{Done, Trouble},
+    guard::{DeletionGuard, Ruling},
     link::{Desired, Drift, HubLink, Mode, Outcome, Report, Work},
+    scale::Autoscalers,
     track::{Applied, Live, Meta, Tracked, version},
     watches::{GroupKind, Watches},
 };
@@ -45,12 +47,17 @@ pub(crate) struct State {
     /// The keys of a pass that is not complete yet.
     pass: Option<BTreeSet<ObjectKey>>,
     complete: bool,
-    deletions_approved: bool,
-    held: usize,
+    guard: DeletionGuard,
+    autoscalers: watch::Sender<Option<Autoscalers>>,
 }
 
 impl State {
-    pub fn new(link: Arc<dyn HubLink>, now: fn() -> Timestamp, watches: Watches) -> Self {
+    pub fn new(
+        link: Arc<dyn HubLink>,
+        now: fn() -> Timestamp,
+        watches: Watches,
+        autoscalers: watch::Sender<Option<Autoscalers>>,
+    ) -> Self {
         Self {
             link,
             now,
@@ -61,8 +68,8 @@ impl State {
             retries: BTreeSet::new(),
             pass: None,
             complete: false,
-            deletions_approved: false,
-            held: 0,
+            guard: DeletionGuard::default(),
+            autoscalers,
         }
     }
 
@@ -70,13 +77,18 @@ impl State {
 
     pub fn want(&mut self, desired: Desired) {
         match desired {
-            Desired::Begin { .. } => self.pass = Some(BTreeSet::new()),
+            Desired::Begin { .. } => {
+                self.pass = Some(BTreeSet::new());
+                self.guard.forget();
+            }
             Desired::Put(work) => self.put(work),
             Desired::Remove { key, asked } => self.remove(&key, asked),
             Desired::Complete => self.complete_pass(),
-            Desired::Autoscalers(_) => {}
+            Desired::Autoscalers(autoscalers) => {
+                self.autoscalers.send_replace(Some(autoscalers));
+            }
             Desired::DeletionsApproved => {
-                self.deletions_approved = true;
+                self.guard.approve();
                 self.look_at_all();
             }
         }
@@ -188,6 +200,7 @@ impl State {
         if tracked.desired.is_none() {
             self.link.report(Report::Removed { key: key.clone() });
         }
+        self.note_deletion();
         self.look_at(&key);
     }
 
@@ -305,22 +318,27 @@ impl State {
 
     /// Whether deletions that nobody asked for wait for a person's word.
     fn holds_deletions(&mut self) -> bool {
-        if self.deletions_approved {
-            return false;
+        let (count, of) = self.unasked_deletions();
+        let ruling = self.guard.rule(count, of);
+        if ruling == Ruling::HeldNow {
+            self.link.report(Report::DeletionsHeld { count, of });
         }
-        let owned = |it: &Tracked| matches!(&it.live, Live::Present(meta) if meta.owned);
-        let all = self.objects.values().filter(|it| owned(it)).count();
-        let unasked = self
-            .objects
-            .values()
-            .filter(|it| owned(it) && it.desired.is_none() && !it.removal_asked)
-            .count();
-        let holds = kogge_sync::prune::too_many(unasked, all);
-        if holds && self.held != unasked {
-            self.held = unasked;
-            self.link.report(Report::DeletionsHeld { count: unasked, of: all });
+        ruling != Ruling::Free
+    }
+
+    /// Owned objects that are wanted no more though nobody asked for it, and all owned objects.
+    fn unasked_deletions(&self) -> (usize, usize) {
+        let owned = |it: &&Tracked| matches!(&it.live, Live::Present(meta) if meta.owned);
+        let unasked = |it: &&Tracked| it.desired.is_none() && !it.removal_asked;
+        let all = || self.objects.values().filter(owned);
+        (all().filter(unasked).count(), all().count())
+    }
+
+    /// A batch of deletions ends when none is left to do.
+    fn note_deletion(&mut self) {
+        if self.guard.is_engaged() && self.unasked_deletions().0 == 0 {
+            self.guard.forget();
         }
-        holds
     }
 
     /// When to call [`State::retry`].

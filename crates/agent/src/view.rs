@@ -69,7 +69,6 @@ impl View {
     }
 
     /// All nodes and pods; `None` until both have been seen.
-    #[expect(dead_code, reason = "the autoscaler reads it")]
     pub fn cluster(&self) -> Option<(Vec<Node>, Vec<Arc<Pod>>)> {
         let contents = self.lock();
         contents.is_listed().then(|| {
@@ -78,7 +77,6 @@ impl View {
     }
 
     /// Sets what nodes may be bought: they are room too.
-    #[expect(dead_code, reason = "the autoscaler sets it")]
     pub fn set_growth(&self, growth: Vec<Room>) {
         let mut contents = self.lock();
         if contents.growth != growth {

@@ -40,6 +40,8 @@ pub struct Node {
     pub unschedulable: bool,
     /// Its `Ready` condition is True.
     pub ready: bool,
+    /// Its `Ready` condition is Unknown: its kubelet is not heard any more.
+    pub lost: bool,
     /// It bears a control plane role or taint.
     pub control_plane: bool,
 }
@@ -57,6 +59,10 @@ impl Node {
             .map(|t| Taint::from_value(t).map_err(|e| e.within("spec.taints")))
             .collect::<Result<_, _>>()?;
         let conditions = v["status"]["conditions"].as_array();
+        let says_ready = |status: &str| {
+            let mut all = conditions.into_iter().flatten();
+            all.any(|c| c["type"] == "Ready" && c["status"] == status)
+        };
         let tainted = |role: &&str| {
             taints.iter().any(|t| t.key == **role && t.effect != Effect::PreferNoSchedule)
         };
@@ -65,10 +71,8 @@ impl Node {
             allocatable: Resources::from_value(&v["status"]["allocatable"])
                 .map_err(|e| e.within("status.allocatable"))?,
             unschedulable: v["spec"]["unschedulable"].as_bool().unwrap_or(false),
-            ready: conditions
-                .into_iter()
-                .flatten()
-                .any(|c| c["type"] == "Ready" && c["status"] == "True"),
+            ready: says_ready("True"),
+            lost: says_ready("Unknown"),
             annotations: labels_of(&v["metadata"]["annotations"]),
             name,
             labels,

@@ -1,0 +1,106 @@
+//! What the hub hears of a plan. No IO.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use kogge_api::nodes::{ClusterAutoscalerSpec, ClusterNodeCounts};
+use kogge_autoscale::{Plan, Spec};
+use serde_json::{Value, json};
+
+use crate::link::{Note, Report};
+
+/// Reasons that people want to be told of, the most pressing first. What else a plan says only
+/// explains why nothing is done.
+const NEWS: [(&str, bool); 6] = [
+    ("MaxPodsReached", true),
+    ("NotTriggerScaleUp", true),
+    ("TriggeredScaleUp", false),
+    ("ScaleDownCancelled", false),
+    ("ScaleDown", false),
+    ("WaitingForPods", false),
+];
+
+/// What one autoscaler was last said to do.
+#[derive(Default)]
+pub(super) struct Told {
+    pub unneeded_since: BTreeMap<String, Timestamp>,
+    status: Value,
+    events: Vec<Note>,
+}
+
+/// What there is to say after a round.
+pub(super) struct Message {
+    pub counts: ClusterNodeCounts,
+    pub events: Vec<Note>,
+}
+
+impl Told {
+    /// What of a message is new; an event that only goes on being true is not.
+    pub fn news(&mut self, name: &str, message: Message) -> Option<Report> {
+        let status = json!(message.counts);
+        let new = |it: &&Note| !self.events.contains(it);
+        let events: Vec<Note> = message.events.iter().filter(new).cloned().collect();
+        self.events = message.events;
+        if status == self.status && events.is_empty() {
+            return None;
+        }
+        self.status = status.clone();
+        Some(Report::Autoscaler { name: name.to_owned(), status, events })
+    }
+}
+
+/// The bounds as the rule reads them. The hub has checked them; an error says what it let through.
+pub(super) fn spec(value: &Value) -> Result<Spec, String> {
+    let spec: ClusterAutoscalerSpec =
+        serde_json::from_value(value.clone()).map_err(|error| error.to_string())?;
+    let unneeded_time = kogge_api::parse_duration(&spec.scale_down_unneeded_time)
+        .and_then(|it| SignedDuration::try_from(it).ok())
+        .ok_or_else(|| {
+            let text = &spec.scale_down_unneeded_time;
+            format!("spec.scaleDownUnneededTime: {text:?} is no duration, such as 10m")
+        })?;
+    let size = |of: u32| usize::try_from(of).unwrap_or(usize::MAX);
+    Ok(Spec {
+        node_selector: spec.node_selector,
+        min_available: size(spec.min_available),
+        max_available: spec.max_available.map(size),
+        min_pods: size(spec.min_pods),
+        max_pods: spec.max_pods.map(size),
+        scale_down: spec.scale_down_unneeded_workloads,
+        unneeded_time,
+    })
+}
+
+pub(super) fn refused(cluster: &str, message: String) -> Message {
+    let reason = "InvalidSpec".to_owned();
+    let events = vec![Note { warning: true, reason: reason.clone(), message: message.clone() }];
+    let counts = ClusterNodeCounts { reason, message, ..ClusterNodeCounts::new(cluster, 0, 0, 0) };
+    Message { counts, events }
+}
+
+pub(super) fn of(cluster: &str, spec: &Spec, plan: &Plan) -> Message {
+    let mut events = Vec::new();
+    for (reason, warning) in NEWS {
+        for (_, message) in plan.reasons.iter().filter(|it| it.0 == reason) {
+            let message = format!("{cluster}: {message}");
+            events.push(Note { warning, reason: reason.to_owned(), message });
+        }
+    }
+    let count = |of: usize| u32::try_from(of).unwrap_or(u32::MAX);
+    let status = &plan.status;
+    let mut counts = ClusterNodeCounts::new(
+        cluster,
+        count(status.current_node_count),
+        count(status.desired_scale_up_count),
+        count(status.desired_scale_down_count),
+    );
+    let first = NEWS.iter().find_map(|(reason, _)| plan.reasons.iter().find(|it| it.0 == *reason));
+    if let Some((reason, message)) = first {
+        (counts.reason, counts.message) = ((*reason).to_owned(), message.clone());
+    } else if status.current_node_count < spec.min_available {
+        let fewest = spec.min_available;
+        counts.reason = "MinAvailableNotReached".to_owned();
+        counts.message = format!("no node group can give the {fewest} nodes of spec.minAvailable");
+    }
+    Message { counts, events }
+}

@@ -1,5 +1,7 @@
 //! What is done to the member: groups resized, nodes cordoned, pods evicted.
 
+use std::sync::Arc;
+
 use futures::StreamExt as _;
 use kogge_autoscale::{DELETE_ANNOTATION, DRAINING_ANNOTATION, Effect};
 use kogge_member::{Client, Error, Fault, Resource};
@@ -42,13 +44,16 @@ pub(super) async fn carry_out(
             Ok(()) => {}
         }
     }
-    let evictions = effects.iter().filter_map(|it| match it {
-        Effect::Evict(pod) => Some(evict(client, pod)),
-        _ => None,
-    });
-    let refused: Vec<Option<String>> =
+    let evictions: Vec<_> = effects
+        .iter()
+        .filter_map(|it| match it {
+            Effect::Evict(pod) => Some(evict(client.clone(), pod.clone())),
+            _ => None,
+        })
+        .collect();
+    let asked: Vec<Option<String>> =
         futures::stream::iter(evictions).buffer_unordered(EVICTIONS).collect().await;
-    let mut refused: Vec<String> = refused.into_iter().flatten().collect();
+    let mut refused: Vec<String> = asked.into_iter().flatten().collect();
     refused.sort_unstable();
     if let Some(first) = refused.first() {
         let others = refused.len() - 1;
@@ -118,7 +123,7 @@ async fn patch_node(
 }
 
 /// Asks for an eviction; says why it was refused.
-async fn evict(client: &Client, pod: &Pod) -> Option<String> {
+async fn evict(client: Client, pod: Arc<Pod>) -> Option<String> {
     let pods = Resource::new("", "v1", "Pod", "pods", true);
     let body = json!({
         "apiVersion": "policy/v1", "kind": "Eviction",

@@ -96,11 +96,11 @@ pub(super) fn of(cluster: &str, spec: &Spec, plan: &Plan) -> Message {
     );
     let first = NEWS.iter().find_map(|(reason, _)| plan.reasons.iter().find(|it| it.0 == *reason));
     if let Some((reason, message)) = first {
-        (counts.reason, counts.message) = ((*reason).to_owned(), message.clone());
+        counts = ClusterNodeCounts { reason: (*reason).into(), message: message.clone(), ..counts };
     } else if status.current_node_count < spec.min_available {
         let fewest = spec.min_available;
-        counts.reason = "MinAvailableNotReached".to_owned();
-        counts.message = format!("no node group can give the {fewest} nodes of spec.minAvailable");
+        let message = format!("no node group can give the {fewest} nodes of spec.minAvailable");
+        counts = ClusterNodeCounts { reason: "MinAvailableNotReached".into(), message, ..counts };
     }
     Message { counts, events }
 }

@@ -35,12 +35,19 @@ const OWN_KINDS: [&str; 12] = [
     "ReplicaSet",
 ];
 
-/// Whether a policy may select the object: not the hub's own kinds, nor what lives in `kube-*`.
+/// The roles that every API server makes for itself, beside those named `system:*`.
+const OWN_ROLES: [&str; 4] = ["cluster-admin", "admin", "edit", "view"];
+
+/// Whether a policy may select the object: not the hub's own kinds and roles, nor what lives in
+/// `kube-*`.
 pub(crate) fn may_be_template(key: &ObjectKey) -> bool {
     let reserved = |name: &str| name.starts_with("kube-") || name == kogge_agent::SYSTEM_NAMESPACE;
     let in_reserved = reserved(&key.namespace) || (key.kind == "Namespace" && reserved(&key.name));
-    let is_own_pod_kind = OWN_KINDS.contains(&key.kind.as_str());
-    !in_reserved && !is_own_pod_kind && !HUB_GROUPS.contains(&key.group.as_str())
+    let is_own_kind = OWN_KINDS.contains(&key.kind.as_str());
+    let is_own_role = key.group == "rbac.authorization.k8s.io"
+        && (key.name.starts_with("system:")
+            || key.kind.starts_with("Cluster") && OWN_ROLES.contains(&key.name.as_str()));
+    !in_reserved && !is_own_kind && !is_own_role && !HUB_GROUPS.contains(&key.group.as_str())
 }
 
 pub(crate) fn is_binding(key: &ObjectKey) -> bool {

@@ -60,6 +60,32 @@ fn path(it: &Path) -> &str {
     it.to_str().expect("temporary paths are text")
 }
 
+const AUTOSCALER: &str = r#"{"apiVersion": "autoscaling/v1beta2",
+"kind": "ClusterAutoscaler", "metadata": {"name": "kubernetes-autoscaler"},
+"spec": {"scaleDownUnneededWorkloads": true, "scaleDownUnneededTime": "2s",
+    "nodeSelector": {"beta.kubernetes.io/os": "linux"},
+    "minAvailable": 1, "maxAvailable": 4, "minPods": 2, "maxPods": 50}}"#;
+
+/// Nodes come for pods that wait, and all but one go when nothing needs them.
+fn nodes_follow_pods(hub: &Kubectl, dir: &Path) {
+    let autoscaler = dir.join("autoscaler.json");
+    std::fs::write(&autoscaler, AUTOSCALER).expect("written");
+    hub.ok(&["apply", "-f", path(&autoscaler)]);
+    let counts = [
+        "get",
+        "clusterautoscalers",
+        "-o",
+        "jsonpath={.items[0].status.clusters[*].currentNodeCount}",
+    ];
+    hub.ok(&["set", "resources", "deploy/web", "-n", "shop", "--requests=cpu=1500m"]);
+    hub.ok(&["scale", "deploy/web", "-n", "shop", "--replicas=8"]);
+    hub.wait(&counts, "4 4");
+    hub.wait(&WEB, "8/8");
+    hub.ok(&["scale", "deploy/web", "-n", "shop", "--replicas=2"]);
+    hub.wait(&counts, "1 1");
+    hub.wait(&WEB, "2/2");
+}
+
 #[test]
 fn real_clusters_join_run_heal_and_leave() {
     let Some(binary) = kube::or_skip() else { return };
@@ -96,6 +122,8 @@ fn real_clusters_join_run_heal_and_leave() {
     member(1).ok(&["scale", "deploy", "web", "-n", "shop", "--replicas=5"]);
     hub.wait(&["get", "events", "-n", "shop"], "spec.replicas changed by kubectl");
     member(1).wait(&WEB, "2/2");
+
+    nodes_follow_pods(hub, dir.path());
 
     // Who leaves keeps running what it runs, without a mark of the fleet.
     fleet.ok(&["unjoin", "cluster2"]);

@@ -82,8 +82,7 @@ pub(super) fn of(cluster: &str, spec: &Spec, plan: &Plan) -> Message {
     let mut events = Vec::new();
     for (reason, warning) in NEWS {
         for (_, message) in plan.reasons.iter().filter(|it| it.0 == reason) {
-            let message = format!("{cluster}: {message}");
-            events.push(Note { warning, reason: reason.to_owned(), message });
+            events.push(Note { warning, reason: reason.into(), message: message.clone() });
         }
     }
     let count = |of: usize| u32::try_from(of).unwrap_or(u32::MAX);

@@ -98,6 +98,7 @@ impl Works {
         if !inner.complete {
             inner.complete = true;
             for works in inner.clusters.values_mut() {
+                works.tell(&Desired::Autoscalers(works.autoscalers.clone()));
                 works.tell(&Desired::Complete);
             }
         }
@@ -111,8 +112,9 @@ impl Works {
         let works = inner.clusters.entry(cluster.to_owned()).or_default();
         let mut first = vec![Desired::Begin { hub: self.hub.clone() }];
         first.extend(works.objects.values().filter_map(winner).cloned().map(Desired::Put));
-        first.push(Desired::Autoscalers(works.autoscalers.clone()));
+        // Before that, none known does not mean that there is none.
         if complete {
+            first.push(Desired::Autoscalers(works.autoscalers.clone()));
             first.push(Desired::Complete);
         }
         works.listeners.push(send);

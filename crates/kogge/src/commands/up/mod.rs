@@ -113,9 +113,11 @@ impl Fleet {
         kubeconfig::write(&dir.join("kubeconfig"), &kubeconfig::build(&entries))?;
         let client = kogge_member::from_service(hub.server().local(User::system("kogge-up")));
         objects::join(&client, &members).await?;
+        // Members first, so that nothing is said to fit nowhere.
+        ready::wait(&client, &[ready::clusters(&members)], out).await?;
         objects::sample(&client, dir, clock::now()).await?;
         writeln!(out, "Git      {}", dir.join("my-project").display())?;
-        ready::wait(&client, &members, out).await?;
+        ready::wait(&client, &ready::sample(), out).await?;
         Ok(Self { hub, front, members })
     }
 

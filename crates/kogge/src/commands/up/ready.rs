@@ -15,7 +15,7 @@ const POLL: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Objects that must have a condition before the next step counts.
-struct Step<'a> {
+pub struct Step<'a> {
     what: &'a str,
     api_version: &'a str,
     kind: &'a str,
@@ -24,16 +24,19 @@ struct Step<'a> {
     condition: &'a str,
 }
 
-fn steps(members: &[Member]) -> [Step<'_>; 3] {
+pub fn clusters(members: &[Member]) -> Step<'_> {
+    Step {
+        what: "clusters are Ready",
+        api_version: "cluster.karmada.io/v1alpha1",
+        kind: "Cluster",
+        namespace: "",
+        names: members.iter().map(|it| it.name.as_str()).collect(),
+        condition: "Ready",
+    }
+}
+
+pub fn sample() -> [Step<'static>; 2] {
     [
-        Step {
-            what: "clusters are Ready",
-            api_version: "cluster.karmada.io/v1alpha1",
-            kind: "Cluster",
-            namespace: "",
-            names: members.iter().map(|it| it.name.as_str()).collect(),
-            condition: "Ready",
-        },
         Step {
             what: "Git is synced",
             api_version: "kustomize.toolkit.fluxcd.io/v1",
@@ -53,11 +56,11 @@ fn steps(members: &[Member]) -> [Step<'_>; 3] {
     ]
 }
 
-/// Waits for members, then Git, then the sample; says each as it comes.
-pub async fn wait(hub: &Client, members: &[Member], out: &mut dyn Write) -> anyhow::Result<()> {
+/// Waits for one step after the other; says each as it comes.
+pub async fn wait(hub: &Client, steps: &[Step<'_>], out: &mut dyn Write) -> anyhow::Result<()> {
     let until = Instant::now() + PATIENCE;
-    for step in steps(members) {
-        if let Err(missing) = reached(hub, &step, until).await? {
+    for step in steps {
+        if let Err(missing) = reached(hub, step, until).await? {
             writeln!(out, "         not yet: {} ({missing})", step.what)?;
             return Ok(());
         }

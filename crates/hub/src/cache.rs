@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, RwLock, RwLockReadGuard},
+    sync::{Arc, OnceLock, RwLock, RwLockReadGuard},
 };
 
 use bytes::Bytes;
@@ -35,9 +35,26 @@ pub(crate) struct Changed {
     /// `None`: deleted.
     pub object: Option<Object>,
     pub previous: Option<Object>,
+    /// Read once, however many controllers ask.
+    templates: OnceLock<Vec<ObjectKey>>,
 }
 
 impl Changed {
+    pub fn new(key: ObjectKey, object: Option<Object>, previous: Option<Object>) -> Self {
+        Self { key, object, previous, templates: OnceLock::new() }
+    }
+
+    /// The templates that a binding is or was about: one, unless somebody rewrote it.
+    pub fn templates(&self) -> &[ObjectKey] {
+        self.templates.get_or_init(|| {
+            let objects = [self.object.as_ref(), self.previous.as_ref()].into_iter().flatten();
+            let mut keys: Vec<ObjectKey> =
+                objects.filter_map(|it| crate::bindings::template_of(&it.value())).collect();
+            keys.dedup();
+            keys
+        })
+    }
+
     /// Whether anything but status and bookkeeping changed; a new or a deleted object did.
     pub fn is_of_more_than_status(&self) -> bool {
         match (&self.object, &self.previous) {

@@ -86,7 +86,7 @@ impl Dispatch {
             Some(seen) => {
                 seen.insert(key);
             }
-            None => self.tell(&Changed { key, object, previous }),
+            None => self.tell(&Changed::new(key, object, previous)),
         }
     }
 
@@ -95,13 +95,13 @@ impl Dispatch {
         for key in self.hub.cache.keys(|_| true) {
             if !seen.contains(&key) {
                 let previous = self.hub.cache.take(&key, None);
-                self.tell(&Changed { key, object: None, previous });
+                self.tell(&Changed::new(key, None, previous));
             }
         }
         self.policies.read(&self.hub.cache);
         for key in seen {
             let object = self.hub.cache.get(&key);
-            self.tell_controllers(&Changed { key, object, previous: None });
+            self.tell_controllers(&Changed::new(key, object, None));
         }
         for wired in &self.controllers {
             wired.handle.primed();

@@ -34,6 +34,9 @@ pub(crate) trait Controller: Send + Sync + 'static {
     /// How many keys are reconciled at once.
     const AT_ONCE: usize = 16;
 
+    /// How long news of a key are gathered before it is reconciled.
+    const GATHER: Duration = Duration::ZERO;
+
     /// The keys that a change concerns.
     fn concerns(&self, change: &Changed) -> Vec<ObjectKey>;
 
@@ -152,7 +155,7 @@ impl<C: Controller> Queue<C> {
         if let Some(again) = self.busy.get_mut(&key) {
             *again = true;
         } else {
-            self.enqueue(key, Instant::now());
+            self.enqueue(key, Instant::now() + C::GATHER);
         }
     }
 

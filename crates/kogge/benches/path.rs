@@ -234,6 +234,9 @@ impl Bench {
         let mut times = Vec::new();
         for value in 1..=20 {
             fs::write(repository.join("a/it.yaml"), object(value))?;
+            // Commits fall anywhere between two fetches, as people's do: the same spread each run.
+            let at = Duration::from_millis(value as u64 * 370 % 1_000);
+            tokio::time::sleep(at).await;
             let started = Instant::now();
             commit_all(&repository, "next", &author(), jiff::Timestamp::now())?;
             self.wait_value(value).await?;

@@ -20,13 +20,39 @@ use crate::{
 pub(crate) struct WorksController {
     cache: Cache,
     works: Works,
-    /// Dependency -> the templates that name it.
-    dependents: Mutex<BTreeMap<ObjectKey, BTreeSet<ObjectKey>>>,
+    dependencies: Mutex<Dependencies>,
+}
+
+/// What templates name, and who names it.
+#[derive(Default)]
+struct Dependencies {
+    named: BTreeMap<ObjectKey, Vec<ObjectKey>>,
+    dependents: BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
+}
+
+impl Dependencies {
+    /// From now on a template names these.
+    fn set(&mut self, template: &ObjectKey, named: Vec<ObjectKey>) {
+        for key in self.named.remove(template).unwrap_or_default() {
+            if let Some(dependents) = self.dependents.get_mut(&key) {
+                dependents.remove(template);
+                if dependents.is_empty() {
+                    self.dependents.remove(&key);
+                }
+            }
+        }
+        for key in &named {
+            self.dependents.entry(key.clone()).or_default().insert(template.clone());
+        }
+        if !named.is_empty() {
+            self.named.insert(template.clone(), named);
+        }
+    }
 }
 
 impl WorksController {
     pub fn new(cache: Cache, works: Works) -> Self {
-        Self { cache, works, dependents: Mutex::default() }
+        Self { cache, works, dependencies: Mutex::default() }
     }
 
     fn claims(&self, template: &Value, binding: &BindingSpec) -> Claims {
@@ -56,19 +82,14 @@ impl WorksController {
         if !namespace.is_empty() && namespace != "default" {
             works.push(render::namespace(namespace));
         }
-        let owner = ObjectKey::of(template);
         let named = if with_dependencies { bindings::dependencies(template) } else { Vec::new() };
-        let mut dependents = self.dependents.lock().expect("no holder panics");
-        dependents.retain(|_, templates| {
-            templates.remove(&owner);
-            !templates.is_empty()
-        });
-        for key in named {
-            if let Some(found) = self.cache.value(&key) {
+        for key in &named {
+            if let Some(found) = self.cache.value(key) {
                 works.push(render::render(&found, None, Mode::Abort));
             }
-            dependents.entry(key).or_default().insert(owner.clone());
         }
+        let mut dependencies = self.dependencies.lock().expect("no holder panics");
+        dependencies.set(&ObjectKey::of(template), named);
         works
     }
 }
@@ -78,16 +99,14 @@ impl Controller for WorksController {
 
     fn concerns(&self, change: &Changed) -> Vec<ObjectKey> {
         if bindings::is_binding(&change.key) {
-            let of = |object: &crate::cache::Object| bindings::template_of(&object.value());
-            let objects = [change.object.as_ref(), change.previous.as_ref()];
-            return objects.into_iter().flatten().filter_map(of).collect();
+            return change.templates().to_vec();
         }
         if !bindings::may_be_template(&change.key) {
             return Vec::new();
         }
-        let dependents = self.dependents.lock().expect("no holder panics");
-        let mut keys: Vec<ObjectKey> =
-            dependents.get(&change.key).into_iter().flatten().cloned().collect();
+        let dependencies = self.dependencies.lock().expect("no holder panics");
+        let dependents = dependencies.dependents.get(&change.key);
+        let mut keys: Vec<ObjectKey> = dependents.into_iter().flatten().cloned().collect();
         keys.push(change.key.clone());
         keys
     }
@@ -95,12 +114,13 @@ impl Controller for WorksController {
     async fn reconcile(&self, key: &ObjectKey) -> Result<Again, kogge_member::Error> {
         let template = self.cache.value(key);
         let binding = self.cache.value(&bindings::key_for(key));
-        let claims = match (&template, binding) {
-            (Some(template), Some(binding)) => {
-                let binding: ResourceBinding = serde_json::from_value(binding).unwrap_or_default();
-                self.claims(template, &binding.spec)
-            }
-            _ => Claims::new(),
+        let claims = if let (Some(template), Some(binding)) = (&template, binding) {
+            let binding: ResourceBinding = serde_json::from_value(binding).unwrap_or_default();
+            self.claims(template, &binding.spec)
+        } else {
+            let mut dependencies = self.dependencies.lock().expect("no holder panics");
+            dependencies.set(key, Vec::new());
+            Claims::new()
         };
         // A template that is being deleted waits for its finalizers on the hub only.
         self.works.set(key, &claims, template.is_none());

@@ -117,7 +117,7 @@ fn spec(template: &Value, policy: &Policy, targets: &[Target]) -> BindingSpec {
             .iter()
             .map(|it| TargetCluster { name: it.name.clone(), replicas: it.replicas })
             .collect(),
-        placement: Some(json!(policy.spec.placement)),
+        placement: Some(given(json!(policy.spec.placement))),
         propagate_deps: policy.spec.propagate_deps,
         conflict_resolution: match policy.spec.conflict_resolution {
             ConflictResolution::Abort => "Abort".to_owned(),
@@ -125,6 +125,20 @@ fn spec(template: &Value, policy: &Policy, targets: &[Target]) -> BindingSpec {
         },
         ..BindingSpec::default()
     }
+}
+
+/// What was given of it: the API server stores no nulls, so a binding that has them never looks
+/// like what is stored.
+fn given(mut value: Value) -> Value {
+    if let Some(fields) = value.as_object_mut() {
+        let before = std::mem::take(fields);
+        let kept = before.into_iter().map(|(key, it)| (key, given(it)));
+        fields.extend(kept.filter(|(_, it)| !it.is_null() && *it != json!([])));
+    } else if let Some(items) = value.as_array_mut() {
+        let before = std::mem::take(items);
+        items.extend(before.into_iter().map(given));
+    }
+    value
 }
 
 fn annotations(policy: &Policy) -> BTreeMap<&'static str, String> {
@@ -158,5 +172,52 @@ fn explain(policy: &Policy, decided: &kogge_placement::Decision) -> Decision {
         scheduled: decided.reason == Reason::Success,
         reason: decided.reason.as_str().to_owned(),
         message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(binding: Option<Value>) -> Observed {
+        let template = json!({"apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": "web", "namespace": "shop", "uid": "u"}, "spec": {"replicas": 2}});
+        let policy = Policy {
+            namespace: None,
+            name: "all".into(),
+            spec: serde_json::from_value(json!({"placement": {"clusterAffinity": {}}}))
+                .unwrap_or_default(),
+        };
+        Observed {
+            template: Some(template),
+            policy: Some(policy),
+            clusters: Arc::default(),
+            rooms: BTreeMap::new(),
+            binding,
+        }
+    }
+
+    #[test]
+    fn a_binding_that_says_the_same_is_not_written_again() {
+        let plan = decide(&seen(None));
+        let Some(Effect::CreateBinding { annotations, spec }) = plan.effects.first() else {
+            panic!("{plan:?}");
+        };
+        assert_eq!(spec["placement"], json!({"clusterAffinity": {}}));
+        let stored = json!({"metadata": {"annotations": annotations}, "spec": spec});
+        let writes = |plan: &Plan| {
+            plan.effects.iter().filter(|it| !matches!(it, Effect::Say { .. })).count()
+        };
+        assert_eq!(writes(&decide(&seen(Some(stored.clone())))), 0);
+        let mut other = stored;
+        other["spec"]["replicas"] = 3.into();
+        assert_eq!(writes(&decide(&seen(Some(other)))), 1);
+    }
+
+    #[test]
+    fn what_no_policy_selects_has_no_binding() {
+        let stored = json!({"metadata": {}, "spec": {}});
+        let unselected = Observed { policy: None, ..seen(Some(stored)) };
+        assert_eq!(decide(&unselected).effects, [Effect::DeleteBinding]);
     }
 }

@@ -9,7 +9,7 @@ use kogge_agent::link::ClusterState;
 use kogge_member::{Error, ObjectKey};
 use kogge_model::Resources;
 use kogge_placement::Cluster;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use self::decide::{Effect, Observed, decide};
 use crate::{
@@ -104,9 +104,7 @@ impl Controller for PlacementController {
 
     fn concerns(&self, change: &Changed) -> Vec<ObjectKey> {
         if bindings::is_binding(&change.key) {
-            let object = change.object.as_ref().or(change.previous.as_ref());
-            let value: Option<Value> = object.map(super::super::cache::Object::value);
-            return value.as_ref().and_then(bindings::template_of).into_iter().collect();
+            return change.templates().to_vec();
         }
         if bindings::may_be_template(&change.key) { vec![change.key.clone()] } else { Vec::new() }
     }

@@ -73,11 +73,12 @@ impl StatusController {
 
 impl Controller for StatusController {
     const NAME: &'static str = "status";
+    // What several members report of one template comes nearly together.
+    const GATHER: Duration = Duration::from_millis(100);
 
     fn concerns(&self, change: &Changed) -> Vec<ObjectKey> {
         if bindings::is_binding(&change.key) {
-            let object = change.object.as_ref().map(super::super::cache::Object::value);
-            return object.as_ref().and_then(bindings::template_of).into_iter().collect();
+            return change.templates().to_vec();
         }
         // Written by somebody else: put right again.
         let is_template = bindings::may_be_template(&change.key)

@@ -1,0 +1,300 @@
+//! One agent against one member: an API server in this process, and a hub that only talks.
+#![expect(clippy::unwrap_used, reason = "test helpers")]
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures::{StreamExt as _, stream::BoxStream};
+use jiff::Timestamp;
+use kogge_agent::link::{Desired, HubLink, Mode, Outcome, Report, Work};
+use kogge_apiserver::Authorization;
+use kogge_member::{Apply, Client, DeleteOptions, ObjectKey, Resource};
+use kogge_sim::{Faults, SimMember, SimOptions};
+use kogge_store::Embedded;
+use kogge_testkit::wait_until_async;
+use serde_json::{Value, json};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+const SOON: Duration = Duration::from_secs(20);
+
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// The hub's end: what it says is sent by hand, what it hears is kept.
+struct Hub {
+    say: Mutex<mpsc::UnboundedSender<Desired>>,
+    listen: Mutex<Option<mpsc::UnboundedReceiver<Desired>>>,
+    heard: Mutex<Vec<Report>>,
+}
+
+impl Hub {
+    fn new() -> Arc<Self> {
+        let (say, listen) = mpsc::unbounded_channel();
+        let (say, listen) = (Mutex::new(say), Mutex::new(Some(listen)));
+        let hub = Self { say, listen, heard: Mutex::default() };
+        hub.say(Desired::Begin { hub: "test".into() });
+        Arc::new(hub)
+    }
+
+    fn say(&self, desired: Desired) {
+        // An agent that has stopped hears nothing.
+        let _ = self.say.lock().unwrap().send(desired);
+    }
+
+    fn put(&self, object: &Value, mode: Mode) {
+        let manifest = serde_json::to_vec(object).unwrap();
+        self.say(Desired::Put(Arc::new(Work {
+            key: ObjectKey::of(object),
+            api_version: object["apiVersion"].as_str().unwrap().to_owned(),
+            hash: format!("{object}"),
+            manifest: manifest.into(),
+            mode,
+        })));
+    }
+
+    fn find<T>(&self, wanted: impl Fn(&Report) -> Option<T>) -> Option<T> {
+        self.heard.lock().unwrap().iter().find_map(wanted)
+    }
+
+    async fn hear<T>(&self, what: &str, wanted: impl Fn(&Report) -> Option<T>) -> T {
+        wait_until_async(SOON, what, || {
+            let found = self.find(&wanted);
+            async move { found }
+        })
+        .await
+    }
+}
+
+struct Link(Arc<Hub>);
+
+impl HubLink for Link {
+    fn desired(&self) -> BoxStream<'static, Desired> {
+        let Some(receive) = self.0.listen.lock().unwrap().take() else {
+            return futures::stream::pending().boxed();
+        };
+        futures::stream::unfold(receive, async |mut it| it.recv().await.map(|said| (said, it)))
+            .boxed()
+    }
+
+    fn report(&self, report: Report) {
+        self.0.heard.lock().unwrap().push(report);
+    }
+}
+
+/// An agent at work, until it is dropped.
+struct Agent {
+    hub: Arc<Hub>,
+    _stop: watch::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Agent {
+    fn start(client: Client) -> Self {
+        let hub = Hub::new();
+        let (stop, stopped) = watch::channel(());
+        let config = kogge_agent::Config {
+            cluster: "member1".into(),
+            client,
+            link: Arc::new(Link(hub.clone())),
+            now,
+        };
+        let task = tokio::spawn(kogge_agent::run(config, stopped));
+        Self { hub, _stop: stop, task }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn member() -> SimMember {
+    SimMember::start(SimOptions {
+        name: "member1".to_owned(),
+        store: Arc::new(Embedded::in_memory()),
+        groups: Vec::new(),
+        faults: Faults::default(),
+        start_delay: Duration::ZERO,
+        now,
+        authorization: Authorization::Rbac,
+    })
+    .await
+    .unwrap()
+}
+
+fn config_maps() -> Resource {
+    Resource::new("", "v1", "ConfigMap", "configmaps", true)
+}
+
+fn config_map(name: &str, value: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": "default"}, "data": {"value": value}})
+}
+
+async fn has(client: &Client, name: &str, value: Option<&str>) {
+    wait_until_async(SOON, &format!("{name} is {value:?}"), || async {
+        let found = client.get(&config_maps(), "default", name).await.ok();
+        let found = found.map(|it| it["data"]["value"].as_str().unwrap_or_default().to_owned());
+        (found.as_deref() == value).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_wanted_is_applied_and_kept() {
+    let member = member().await;
+    let client = member.client();
+    let agent = Agent::start(client.clone());
+    agent.hub.put(&config_map("a", "1"), Mode::Abort);
+    agent.hub.say(Desired::Complete);
+    has(&client, "a", Some("1")).await;
+
+    let options = DeleteOptions::default();
+    client.delete(&config_maps(), "default", "a", &options).await.unwrap();
+    has(&client, "a", Some("1")).await;
+    agent
+        .hub
+        .hear("a deletion", |it| match it {
+            Report::Drift(drift) if drift.what.starts_with("deleted at") => Some(()),
+            _ => None,
+        })
+        .await;
+    let how = Apply { manager: "somebody", force: true, dry_run: false };
+    client.apply(&config_maps(), &config_map("a", "2"), how).await.unwrap();
+    has(&client, "a", Some("1")).await;
+    let what = agent
+        .hub
+        .hear("an edit", |it| match it {
+            Report::Drift(drift) if drift.what.contains("changed") => Some(drift.what.clone()),
+            _ => None,
+        })
+        .await;
+    assert!(what.contains("data.value") && what.contains("somebody"), "{what}");
+}
+
+#[tokio::test]
+async fn somebody_elses_object_is_a_conflict_and_stays_as_it_is() {
+    let member = member().await;
+    let client = member.client();
+    client.create(&config_maps(), &config_map("theirs", "old")).await.unwrap();
+    let agent = Agent::start(client.clone());
+    agent.hub.put(&config_map("theirs", "new"), Mode::Abort);
+    agent.hub.say(Desired::Complete);
+    let message = agent
+        .hub
+        .hear("a conflict", |it| match it {
+            Report::Applied { outcome: Outcome::Conflict(message), .. } => Some(message.clone()),
+            _ => None,
+        })
+        .await;
+    assert!(message.contains("Overwrite"), "{message}");
+    has(&client, "theirs", Some("old")).await;
+    // It is not kogge's, so it is not deleted when it is wanted no more.
+    agent.hub.say(Desired::Remove { key: ObjectKey::of(&config_map("theirs", "")), asked: true });
+    agent.hub.put(&config_map("theirs-too", "new"), Mode::Abort);
+    has(&client, "theirs-too", Some("new")).await;
+    has(&client, "theirs", Some("old")).await;
+    agent.hub.put(&config_map("theirs", "new"), Mode::Overwrite);
+    has(&client, "theirs", Some("new")).await;
+}
+
+#[tokio::test]
+async fn another_agent_deletes_what_a_complete_set_lacks_and_not_before() {
+    let member = member().await;
+    let client = member.client();
+    let first = Agent::start(client.clone());
+    for name in ["a", "b"] {
+        first.hub.put(&config_map(name, "1"), Mode::Abort);
+    }
+    first.hub.say(Desired::Complete);
+    has(&client, "a", Some("1")).await;
+    has(&client, "b", Some("1")).await;
+    drop(first);
+
+    let second = Agent::start(client.clone());
+    second.hub.put(&config_map("b", "2"), Mode::Abort);
+    has(&client, "b", Some("2")).await;
+    has(&client, "a", Some("1")).await;
+    second.hub.say(Desired::Complete);
+    has(&client, "a", None).await;
+    has(&client, "b", Some("2")).await;
+}
+
+/// Takes away everything but the first, without anybody having asked for it.
+fn lose(agent: &Agent, names: &[String]) {
+    for name in &names[1..] {
+        let key = ObjectKey::of(&config_map(name, ""));
+        agent.hub.say(Desired::Remove { key, asked: false });
+    }
+}
+
+async fn held(agent: &Agent, times: usize) {
+    wait_until_async(SOON, "deletions are held", || async {
+        let heard = agent.hub.heard.lock().unwrap();
+        let held = heard.iter().filter(|it| matches!(it, Report::DeletionsHeld { .. })).count();
+        (held == times).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn many_deletions_that_nobody_asked_for_wait_for_a_word_each_time() {
+    let member = member().await;
+    let client = member.client();
+    let agent = Agent::start(client.clone());
+    let names: Vec<String> = (0..20).map(|it| format!("c{it}")).collect();
+    for round in ["1", "2"] {
+        for name in &names {
+            agent.hub.put(&config_map(name, round), Mode::Abort);
+        }
+        agent.hub.say(Desired::Complete);
+        for name in &names {
+            has(&client, name, Some(round)).await;
+        }
+        lose(&agent, &names);
+        held(&agent, round.parse().unwrap()).await;
+        has(&client, "c19", Some(round)).await;
+        agent.hub.say(Desired::DeletionsApproved);
+        for name in &names[1..] {
+            has(&client, name, None).await;
+        }
+        has(&client, "c0", Some(round)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_namespace_stays_while_a_stranger_lives_in_it() {
+    let member = member().await;
+    let client = member.client();
+    let agent = Agent::start(client.clone());
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
+    agent.hub.put(&namespace, Mode::Abort);
+    agent.hub.say(Desired::Complete);
+    agent
+        .hub
+        .hear("the namespace is applied", |it| match it {
+            Report::Applied { outcome: Outcome::Applied, .. } => Some(()),
+            _ => None,
+        })
+        .await;
+    let mut stranger = config_map("theirs", "1");
+    stranger["metadata"]["namespace"] = "shop".into();
+    client.create(&config_maps(), &stranger).await.unwrap();
+    agent.hub.say(Desired::Remove { key: ObjectKey::of(&namespace), asked: true });
+    let message = agent
+        .hub
+        .hear("it is kept", |it| match it {
+            Report::Applied { outcome: Outcome::Conflict(message), .. } => Some(message.clone()),
+            _ => None,
+        })
+        .await;
+    assert!(message.contains("shop") && message.contains("theirs"), "{message}");
+    assert!(client.get(&config_maps(), "shop", "theirs").await.is_ok());
+}

@@ -22,6 +22,7 @@ use tokio::{
 
 const SOON: Duration = Duration::from_secs(20);
 
+#[expect(clippy::disallowed_methods, reason = "a test is its own main")]
 fn now() -> Timestamp {
     Timestamp::now()
 }

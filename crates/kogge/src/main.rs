@@ -12,10 +12,6 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-/// Objects are many small allocations: this one takes half the time of the C library's.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     cli.log();

@@ -52,9 +52,10 @@ pub(crate) fn list(about: &str, item: Schema) -> Schema {
     of("array", about).with("items", item.build())
 }
 
-/// A list whose elements are told apart by a field.
+/// A list whose elements are told apart by a field, which each must have beside others it requires.
 pub(crate) fn list_by(about: &str, key: &str, item: Schema) -> Schema {
-    list(about, item.required(&[key]))
+    let item = if item.0.contains_key("required") { item } else { item.required(&[key]) };
+    list(about, item)
         .with("x-kubernetes-list-type", "map")
         .with("x-kubernetes-list-map-keys", json!([key]))
 }

@@ -13,8 +13,8 @@ use crate::{
     context::{Context, Shared},
     controllers::{
         autoscaler::AutoscalerController, cluster::ClusterController,
-        kustomization::KustomizationController, placement::PlacementController,
-        source::SourceController, status::StatusController,
+        federation::FederationController, kustomization::KustomizationController,
+        placement::PlacementController, source::SourceController, status::StatusController,
     },
     decisions::Decisions,
     dispatch::{Dispatch, Wired, wire},
@@ -100,6 +100,7 @@ fn start_controllers(
     let (hub, reports, decisions) = (|| hub.clone(), || reports.clone(), || decisions.clone());
     vec![
         wire(ClusterController::new(hub(), reports()), tasks),
+        wire(FederationController::new(hub(), reports()), tasks),
         wire(AutoscalerController::new(hub(), policies.clone(), reports()), tasks),
         wire(PlacementController::new(hub(), policies.clone(), reports(), decisions()), tasks),
         wire(WorksController::new(hub().cache.clone(), hub().works.clone()), tasks),

@@ -10,7 +10,7 @@ use kogge_member::ObjectKey;
 use kogge_placement::{Cluster, Policy, PolicyIndex, Template, cluster::Taint};
 use serde_json::Value;
 
-use crate::{bindings, cache::Cache};
+use crate::{bindings, cache::Cache, controllers::federation::LEAVING};
 
 pub(crate) const GROUP: &str = "policy.karmada.io";
 
@@ -117,7 +117,8 @@ fn cluster(object: Value) -> Option<Cluster> {
     Some(Cluster {
         apis: Some(apis.collect()).filter(|_| !it.status.api_enablements.is_empty()),
         ready: ready.is_some_and(|it| it.status == ConditionStatus::True),
-        deleting: it.metadata.deletion_timestamp.is_some(),
+        deleting: it.metadata.deletion_timestamp.is_some()
+            || it.spec.taints.iter().any(|it| it.key == LEAVING),
         zones: it.spec.all_zones(),
         taints: it.spec.taints.iter().map(taint).collect(),
         name: it.metadata.name,

@@ -62,6 +62,10 @@ impl Reports {
     pub fn unusable(&self, cluster: &str, reason: &'static str, message: String) {
         let ready = Some(Err(Unready { reason, message }));
         let state = ClusterState { ready, ..ClusterState::default() };
+        // Whoever hears of it tries again, and would say the same again.
+        if self.cluster(cluster).as_ref() == Some(&state) {
+            return;
+        }
         self.take(cluster, Report::Cluster(Box::new(state)));
     }
 

@@ -180,7 +180,7 @@ fn spec() -> Schema {
                     .default("Push"),
             ),
             ("apiEndpoint", text("The cluster's API endpoint.")),
-            ("secretRef", reference("Secret with token and caBundle to reach the cluster.")),
+            ("secretRef", reference("Secret with token and caBundle, or kubeconfig.")),
             ("impersonatorSecretRef", reference("Secret with a token that may impersonate.")),
             ("insecureSkipTLSVerification", boolean("Do not check the cluster's certificate.")),
             ("proxyURL", text("Proxy on the way to the cluster.")),

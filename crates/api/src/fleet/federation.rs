@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::meta::{LocalReference, ObjectMeta};
 use crate::row::{Column, Row};
 use crate::schema::{
-    boolean, conditions, count, integer, list, list_by, map, object, one_of, reference, root, text,
-    time,
+    boolean, conditions, count, integer, list_by, map, object, one_of, reference, root, text, time,
 };
 use crate::{Condition, meta::is_zero};
 
@@ -112,8 +111,9 @@ pub(super) fn row() -> Row {
 }
 
 fn members() -> crate::schema::Schema {
-    list(
+    list_by(
         "The members. One that is taken off the list is drained by policy and unjoined.",
+        "name",
         object(
             "A member cluster.",
             [

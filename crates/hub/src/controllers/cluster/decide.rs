@@ -10,7 +10,8 @@ use kogge_api::{
     },
     set_condition,
 };
-use kogge_member::Credentials;
+
+use super::credentials::{Access, Missing, join_command};
 
 const HELD: &str = "DeletionsHeld";
 
@@ -23,26 +24,19 @@ pub(super) struct Observed {
     pub now: Timestamp,
     /// `None`: deleted.
     pub cluster: Option<Cluster>,
-    pub credentials: Result<Credentials, Missing>,
-    /// The credentials that the running agent has.
-    pub running: Option<Credentials>,
+    pub access: Result<Access, Missing>,
+    /// What the running agent was started with.
+    pub running: Option<Access>,
     /// What the agent last reported.
     pub state: Option<ClusterState>,
     /// Deletions on the member that wait for a person: how many, of how many.
     pub held: Option<(usize, usize)>,
 }
 
-/// Why there are no credentials, in words that say what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Missing {
-    pub reason: &'static str,
-    pub message: String,
-}
-
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Effect {
     StopAgent,
-    StartAgent(Credentials),
+    StartAgent(Access),
     SetStatus(Box<ClusterStatus>),
 }
 
@@ -59,13 +53,13 @@ pub(super) fn decide(seen: &Observed) -> Plan {
         .filter(|it| {
             it.spec.sync_mode == SyncMode::Push && it.metadata.deletion_timestamp.is_none()
         })
-        .and_then(|_| seen.credentials.as_ref().ok());
+        .and_then(|_| seen.access.as_ref().ok());
     if seen.running.as_ref() != wanted {
         if seen.running.is_some() {
             effects.push(Effect::StopAgent);
         }
-        if let Some(credentials) = wanted {
-            effects.push(Effect::StartAgent(credentials.clone()));
+        if let Some(access) = wanted {
+            effects.push(Effect::StartAgent(access.clone()));
         }
     }
     if let Some(cluster) = &seen.cluster {
@@ -107,7 +101,7 @@ fn held(held: Option<(usize, usize)>) -> Condition {
 
 fn ready(seen: &Observed, cluster: &Cluster) -> Condition {
     if cluster.spec.sync_mode == SyncMode::Push
-        && let Err(missing) = &seen.credentials
+        && let Err(missing) = &seen.access
     {
         return Condition::new("Ready", False, missing.reason, &missing.message);
     }
@@ -117,7 +111,12 @@ fn ready(seen: &Observed, cluster: &Cluster) -> Condition {
             Condition::new("Ready", True, "ClusterReady", "the cluster answers and is in step")
         }
         Some(Err(Unready { reason, message })) => {
-            Condition::new("Ready", False, reason, message.as_str())
+            let mut message = message.clone();
+            if *reason == "CredentialsRefused" {
+                let command = join_command(&cluster.metadata.name);
+                message.push_str(&format!("; for new credentials, run: {command}"));
+            }
+            Condition::new("Ready", False, reason, message)
         }
     }
 }

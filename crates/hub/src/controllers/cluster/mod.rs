@@ -3,6 +3,7 @@
 //! Reading order: [`decide`] holds the rules, this file does the reading and
 //! writing around them.
 
+mod credentials;
 mod decide;
 
 use std::{
@@ -11,13 +12,16 @@ use std::{
     time::Duration,
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use kogge_api::{LocalReference, fleet::Cluster};
-use kogge_member::{Credentials, Error, ObjectKey};
+use kogge_api::fleet::Cluster;
+use kogge_member::{Error, ObjectKey};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use self::decide::{Effect, Missing, Observed, Plan, decide};
+pub(crate) use self::credentials::{Access, access, data, secret_key};
+use self::{
+    credentials::Missing,
+    decide::{Effect, Observed, Plan, decide},
+};
 use crate::{
     cache::Changed,
     context::Shared,
@@ -37,7 +41,7 @@ pub(crate) struct ClusterController {
 }
 
 struct Running {
-    credentials: Credentials,
+    access: Access,
     /// Dropped to stop the agent.
     _stop: watch::Sender<()>,
 }
@@ -50,45 +54,19 @@ impl ClusterController {
     fn observe(&self, key: &ObjectKey) -> Observed {
         let object = self.hub.cache.value(key);
         let cluster: Option<Cluster> = object.and_then(|it| serde_json::from_value(it).ok());
-        let credentials = match &cluster {
-            Some(cluster) => self.credentials(cluster),
+        let access = match &cluster {
+            Some(cluster) => access(&self.hub, cluster),
             None => Err(Missing { reason: "Deleted", message: String::new() }),
         };
         let running = self.running.lock().expect("no holder panics");
         Observed {
             now: (self.hub.now)(),
             cluster,
-            credentials,
-            running: running.get(&key.name).map(|it| it.credentials.clone()),
+            access,
+            running: running.get(&key.name).map(|it| it.access.clone()),
             state: self.reports.cluster(&key.name),
             held: self.reports.held(&key.name),
         }
-    }
-
-    /// From the Secret that the Cluster names.
-    fn credentials(&self, cluster: &Cluster) -> Result<Credentials, Missing> {
-        let name = &cluster.metadata.name;
-        let missing = |what: String| Missing {
-            reason: "NoCredentials",
-            message: format!("{what}; run: kogge join {name} --cluster-kubeconfig FILE"),
-        };
-        let Some(reference) = &cluster.spec.secret_ref else {
-            return Err(missing("the cluster has no spec.secretRef".into()));
-        };
-        let key = secret_key(reference);
-        let Some(secret) = self.hub.cache.value(&key) else {
-            let place = format!("{}/{}", key.namespace, key.name);
-            return Err(missing(format!("Secret {place} is not there")));
-        };
-        let Some(token) = data(&secret, "token") else {
-            return Err(missing(format!("Secret {} holds no token", reference.name)));
-        };
-        Ok(Credentials {
-            server: cluster.spec.api_endpoint.clone(),
-            ca: data(&secret, "caBundle"),
-            token: String::from_utf8_lossy(&token).trim().to_owned(),
-            insecure_skip_tls_verification: cluster.spec.insecure_skip_tls_verification,
-        })
     }
 
     async fn apply(&self, key: &ObjectKey, plan: Plan) -> Result<(), Error> {
@@ -98,7 +76,7 @@ impl ClusterController {
                     self.running.lock().expect("no holder panics").remove(&key.name);
                     self.reports.forget_cluster(&key.name);
                 }
-                Effect::StartAgent(credentials) => self.start(&key.name, credentials).await,
+                Effect::StartAgent(access) => self.start(&key.name, access).await,
                 Effect::SetStatus(status) => {
                     let status = json!(status);
                     self.hub.patch_status(API_VERSION, key, &status).await?;
@@ -108,8 +86,8 @@ impl ClusterController {
         Ok(())
     }
 
-    async fn start(&self, cluster: &str, credentials: Credentials) {
-        let client = match kogge_member::from_token(&credentials).await {
+    async fn start(&self, cluster: &str, access: Access) {
+        let client = match access.connect().await {
             Ok(client) => client,
             Err(error) => {
                 self.reports.unusable(cluster, "NoClient", error.to_string());
@@ -125,8 +103,8 @@ impl ClusterController {
             now: self.hub.now,
         };
         tokio::spawn(kogge_agent::run(config, stopped));
-        tracing::info!(cluster, server = credentials.server, "agent started");
-        let running = Running { credentials, _stop: stop };
+        tracing::info!(cluster, server = access.server(), "agent started");
+        let running = Running { access, _stop: stop };
         self.running.lock().expect("no holder panics").insert(cluster.to_owned(), running);
     }
 
@@ -143,17 +121,6 @@ impl ClusterController {
         }
         Ok(())
     }
-}
-
-/// The Secret that is referred to, in the hub's own namespace unless it says otherwise.
-pub(crate) fn secret_key(reference: &LocalReference) -> ObjectKey {
-    let namespace = reference.namespace.as_deref().unwrap_or(kogge_agent::SYSTEM_NAMESPACE);
-    ObjectKey::new("", "Secret", namespace, &reference.name)
-}
-
-/// A value of a Secret, decoded.
-pub(crate) fn data(secret: &Value, key: &str) -> Option<Vec<u8>> {
-    STANDARD.decode(secret.get("data")?.get(key)?.as_str()?).ok()
 }
 
 impl Controller for ClusterController {

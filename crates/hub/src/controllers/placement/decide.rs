@@ -12,7 +12,7 @@ use kogge_placement::{
 use serde_json::{Value, json};
 
 use super::labels;
-use crate::{bindings, decisions::Decision, policies, room};
+use crate::{bindings, controllers::federation::LEAVING, decisions::Decision, policies, room};
 
 /// Where Karmada says which policy decided.
 const POLICY_NAME: &str = "propagationpolicy.karmada.io/name";
@@ -72,17 +72,43 @@ pub(super) fn decide(seen: &Observed) -> Plan {
     Plan { effects, decision: Some(decision) }
 }
 
+/// What runs on a cluster that leaves the fleet moves elsewhere; if nothing else takes it, it
+/// stays where it is, and the cluster waits.
 fn place(seen: &Observed, template: &Value, policy: &Policy) -> kogge_placement::Decision {
-    let labels = labels(template);
     let previous = previous(seen.binding.as_ref());
+    let moved = plan(seen, template, policy, &previous, &seen.clusters);
+    let has_to_stay = |it: &Cluster| {
+        previous.contains_key(&it.name) && it.taints.iter().any(|it| it.key == LEAVING)
+    };
+    if moved.reason == Reason::Success || !seen.clusters.iter().any(has_to_stay) {
+        return moved;
+    }
+    let clusters: Vec<Cluster> = seen
+        .clusters
+        .iter()
+        .map(|it| Cluster { deleting: it.deleting && !has_to_stay(it), ..it.clone() })
+        .collect();
+    let mut stays = plan(seen, template, policy, &previous, &clusters);
+    stays.message.push_str(&format!("; what leaves the fleet has to wait: {}", moved.message));
+    stays
+}
+
+fn plan(
+    seen: &Observed,
+    template: &Value,
+    policy: &Policy,
+    previous: &BTreeMap<String, u32>,
+    clusters: &[Cluster],
+) -> kogge_placement::Decision {
+    let labels = labels(template);
     let previous_group =
         seen.binding.as_ref().map(|it| text(it, "/status/schedulerObservedAffinityName"));
     plan_placement(&Request {
         template: &policies::template(template, &labels),
         placement: &policy.spec.placement,
-        clusters: &seen.clusters,
+        clusters,
         room: &|it| seen.rooms.get(&it.name).copied().unwrap_or(u32::MAX),
-        previous: &previous,
+        previous,
         previous_group: previous_group.filter(|it| !it.is_empty()),
         mode: Mode::Steady,
     })

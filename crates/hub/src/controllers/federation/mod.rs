@@ -1,0 +1,270 @@
+//! Makes a Cluster of every member of a Federation, and lets those go that are taken off its list.
+//!
+//! Reading order: [`decide`] holds the rules of membership, [`status`] what is said of it,
+//! `member` asks a cluster that leaves; this file reads and writes around them. A Cluster gets a
+//! label, and neither an owner nor a finalizer: what is deleted loses its agent at once.
+
+mod decide;
+mod member;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use kogge_agent::SYSTEM_NAMESPACE;
+use kogge_api::{
+    find_condition,
+    fleet::{Cluster, Federation},
+};
+use kogge_member::{Client, DeleteOptions, Error, Fault, ObjectKey, Resource, object};
+use serde_json::{Value, json};
+
+pub(crate) use self::decide::LEAVING;
+use self::{
+    decide::{APPROVE_REMOVAL, About, Effect, LABEL, Left, Observed, decide},
+    status::{Refused, conclude},
+};
+use super::cluster;
+use crate::{
+    bindings,
+    cache::{Changed, Object},
+    context::Shared,
+    events::Event,
+    reports::Reports,
+    runner::{Again, Controller},
+};
+
+const GROUP: &str = "federation.k8s.io";
+const KIND: &str = "Federation";
+const API_VERSION: &str = "federation.k8s.io/v1beta1";
+
+/// How often a cluster that leaves is looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+pub(crate) struct FederationController {
+    hub: Shared,
+    reports: Reports,
+}
+
+impl FederationController {
+    pub fn new(hub: Shared, reports: Reports) -> Self {
+        Self { hub, reports }
+    }
+
+    async fn observe(&self, key: &ObjectKey) -> Observed {
+        let all = self.hub.cache.values(GROUP, KIND).into_iter();
+        let all = all.filter_map(|it| serde_json::from_value::<Federation>(it).ok());
+        let stays = all.filter(|it| it.metadata.deletion_timestamp.is_none());
+        let (mut own, others): (Vec<_>, Vec<_>) =
+            stays.partition(|it| it.metadata.name == key.name);
+        let clusters = self.hub.cache.values(cluster::GROUP, "Cluster").into_iter();
+        let clusters = clusters.filter_map(|it| serde_json::from_value::<Cluster>(it).ok());
+        let mut seen = Observed {
+            now: (self.hub.now)(),
+            name: key.name.clone(),
+            federation: own.pop(),
+            others,
+            clusters: clusters.map(|it| (it.metadata.name.clone(), it)).collect(),
+            left: BTreeMap::new(),
+            held: BTreeSet::new(),
+        };
+        for name in seen.draining() {
+            if self.reports.held(&name).is_some() {
+                seen.held.insert(name.clone());
+            }
+            let left = self.left(&seen.clusters[&name]).await;
+            seen.left.insert(name, left);
+        }
+        seen
+    }
+
+    async fn left(&self, cluster: &Cluster) -> Left {
+        let name = &cluster.metadata.name;
+        let placed = self.placed_on(name);
+        if !placed.is_empty() {
+            return Left::Placed(placed);
+        }
+        if cluster.status.kubernetes_version.is_empty() {
+            return Left::Nothing;
+        }
+        let asked = match self.client(cluster).await {
+            Ok(client) => member::objects(&client).await.map_err(|it| it.chain()),
+            Err(why) => Err(why),
+        };
+        match asked {
+            Ok(0) => Left::Nothing,
+            Ok(count) => Left::Objects(count),
+            Err(why) => Left::Unknown(why),
+        }
+    }
+
+    /// The templates whose binding names the cluster.
+    fn placed_on(&self, cluster: &str) -> Vec<String> {
+        let kinds = ["ResourceBinding", "ClusterResourceBinding"];
+        let all = kinds.into_iter().flat_map(|it| self.hub.cache.values(bindings::GROUP, it));
+        let names = |it: &Value| {
+            let targets = it.pointer("/spec/clusters").and_then(Value::as_array);
+            targets.into_iter().flatten().any(|it| it["name"] == cluster)
+        };
+        let template = |it: Value| bindings::template_of(&it).map(|it| it.to_string());
+        all.filter(names).filter_map(template).collect()
+    }
+
+    async fn client(&self, cluster: &Cluster) -> Result<Client, String> {
+        let access = cluster::access(&self.hub, cluster).map_err(|it| it.message)?;
+        access.connect().await.map_err(|it| it.to_string())
+    }
+
+    async fn apply(&self, key: &ObjectKey, seen: &Observed, effect: Effect) -> Result<(), Error> {
+        let clusters = self.hub.resource(cluster::API_VERSION, "Cluster").await?;
+        match effect {
+            Effect::Create(object) => {
+                self.hub.client.create(&clusters, &object).await?;
+            }
+            Effect::Patch { cluster, patch } => {
+                self.hub.client.merge(&clusters, "", &cluster, None, &patch).await?;
+            }
+            Effect::ApproveDeletions(cluster) => {
+                self.hub.works.approve_deletions(&cluster);
+                self.reports.release(&cluster);
+            }
+            Effect::Unjoin(name) => self.unjoin(&clusters, &seen.clusters[&name]).await?,
+            Effect::UseUpApproval => {
+                let resource = self.hub.resource(API_VERSION, KIND).await?;
+                let gone = json!({"metadata": {"annotations": {APPROVE_REMOVAL: null}}});
+                self.hub.client.merge(&resource, "", &key.name, None, &gone).await?;
+            }
+            Effect::Say { about, warning, reason, message } => {
+                let about = match about {
+                    About::Federation => key.clone(),
+                    About::Cluster(name) => ObjectKey::new(cluster::GROUP, "Cluster", "", &name),
+                };
+                if let Some(object) = self.hub.cache.value(&about) {
+                    self.hub.events.say(Event::about(&object, warning, reason, message));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes the Cluster, then what `kogge join` made for it on the hub and on the cluster.
+    async fn unjoin(&self, clusters: &Resource, cluster: &Cluster) -> Result<(), Error> {
+        let name = &cluster.metadata.name;
+        let client = self.client(cluster).await;
+        let options =
+            DeleteOptions { uid: Some(cluster.metadata.uid.clone()), ..DeleteOptions::default() };
+        gone(self.hub.client.delete(clusters, "", name, &options).await)?;
+        if cluster.status.kubernetes_version.is_empty() {
+            return Ok(());
+        }
+        let secrets = Resource::new("", "v1", "Secret", "secrets", true);
+        let secret = cluster.spec.secret_ref.as_ref().map(cluster::secret_key);
+        let secret = secret.filter(|it| it.name == format!("cluster-{name}"));
+        if let Some(it) = secret.filter(|it| it.namespace == SYSTEM_NAMESPACE) {
+            let options = DeleteOptions::default();
+            gone(self.hub.client.delete(&secrets, &it.namespace, &it.name, &options).await)?;
+        }
+        let cleaned = match client {
+            Ok(client) => member::clean(&client).await.map_err(|it| it.chain()),
+            Err(why) => Err(why),
+        };
+        if let Err(error) = cleaned {
+            tracing::warn!(cluster = name, error, "left the fleet without being cleaned");
+        }
+        Ok(())
+    }
+
+    fn listing(&self, member: &str) -> Vec<ObjectKey> {
+        let lists = |it: &Object| {
+            let federation = it.value();
+            let members = federation["members"].as_array();
+            members.into_iter().flatten().any(|it| it["name"] == member)
+        };
+        let all = self.hub.cache.all(GROUP, KIND).into_iter();
+        all.filter(|(_, it)| lists(it)).map(|(key, _)| key).collect()
+    }
+}
+
+fn gone(result: Result<(), Error>) -> Result<(), Error> {
+    match result {
+        Err(error) if error.is_not_found() => Ok(()),
+        other => other,
+    }
+}
+
+/// What of a Cluster counts here: room and nodes change every second.
+fn face(cluster: &Object) -> Option<(Cluster, bool)> {
+    let mut it: Cluster = serde_json::from_slice(&cluster.bytes).ok()?;
+    let answered = !it.status.kubernetes_version.is_empty();
+    let ready = find_condition(&it.status.conditions, "Ready").cloned();
+    it.status = kogge_api::fleet::ClusterStatus {
+        conditions: ready.into_iter().collect(),
+        ..Default::default()
+    };
+    it.metadata.resource_version.clear();
+    Some((it, answered))
+}
+
+fn key(name: &str) -> ObjectKey {
+    ObjectKey::new(GROUP, KIND, "", name)
+}
+
+impl Controller for FederationController {
+    const NAME: &'static str = "federation";
+    /// Two Federations may list one member.
+    const AT_ONCE: usize = 1;
+
+    fn concerns(&self, change: &Changed) -> Vec<ObjectKey> {
+        let id = &change.key;
+        if id.group == GROUP && id.kind == KIND {
+            if !change.is_of_more_than_status() {
+                return Vec::new();
+            }
+            // What one lists, another may not have.
+            let mut all = self.hub.cache.keys(|it| it.0 == GROUP && it.1 == KIND);
+            all.push(id.clone());
+            return all;
+        }
+        if id.group != cluster::GROUP || id.kind != "Cluster" {
+            return Vec::new();
+        }
+        let (now, before) = (&change.object, &change.previous);
+        if now.is_some() && before.is_some() && now.as_ref().map(face) == before.as_ref().map(face)
+        {
+            return Vec::new();
+        }
+        let label = |it: &Object| object::label(&it.value(), LABEL).map(key);
+        let named = [now, before].into_iter().flatten().filter_map(label);
+        named.chain(self.listing(&id.name)).collect()
+    }
+
+    async fn reconcile(&self, key: &ObjectKey) -> Result<Again, Error> {
+        let seen = self.observe(key).await;
+        let mut refused = Refused::new();
+        for effect in decide(&seen) {
+            let member = match &effect {
+                Effect::Create(object) => Some(object::name(object).to_owned()),
+                Effect::Patch { cluster, .. } => Some(cluster.clone()),
+                _ => None,
+            };
+            match (member, self.apply(key, &seen, effect).await) {
+                (Some(member), Err(Error { fault: Fault::Invalid(why), .. })) => {
+                    refused.insert(member, why);
+                }
+                (_, done) => done?,
+            }
+        }
+        let (status, said) = conclude(&seen, &refused);
+        if let Some(status) = status {
+            self.hub.replace_status(API_VERSION, key, &json!(status)).await?;
+        }
+        for effect in said {
+            self.apply(key, &seen, effect).await?;
+        }
+        Ok((!seen.draining().is_empty()).then_some(LOOK))
+    }
+}

@@ -1,6 +1,6 @@
 //! Is an object as it should be? The rules of kstatus, with two differences: a failed Pod is
-//! failed, and a claim without a volume is `Pending`, which is said and not waited for (a cluster
-//! without a provisioner never binds it).
+//! failed; a claim without a volume and a load balancer without an address are `Pending`, which
+//! is said and not waited for (a cluster without a provisioner for them never gives one).
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -238,8 +238,8 @@ fn claim(status: &Value) -> Health {
 
 fn service(object: &Value) -> Health {
     let balanced = text(object, "/spec/type") == "LoadBalancer";
-    if balanced && text(object, "/spec/clusterIP").is_empty() {
-        return is(State::InProgress, "no address yet");
+    if balanced && list(object, "/status/loadBalancer/ingress").is_empty() {
+        return is(State::Pending, "no load balancer has given it an address yet");
     }
     current()
 }
@@ -383,8 +383,15 @@ mod tests {
             "v1",
             "Service",
             &json!({"type": "LoadBalancer"}),
-            &none,
-            "InProgress no address yet",
+            &json!({"loadBalancer": {}}),
+            "Pending no load balancer has given it an address yet",
+        );
+        check(
+            "v1",
+            "Service",
+            &json!({"type": "LoadBalancer"}),
+            &json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}),
+            "Current",
         );
         check("v1", "Service", &json!({"type": "ClusterIP"}), &none, "Current");
         check("example.com/v1", "Widget", &none, &none, "Current");

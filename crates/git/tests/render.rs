@@ -111,6 +111,7 @@ fn files_that_cannot_be_read_are_named_with_the_line() {
     assert_snapshot!(fail("deploy/a.yaml", &format!("{good}---\nkind: ConfigMap\n")), @"deploy/a.yaml:6: document 2: apiVersion is missing; if this is no Kubernetes object, name the file in .sourceignore");
     assert_snapshot!(fail("deploy/a.yaml", &format!("{good}data: {{}}\ndata: {{}}\n")), @"deploy/a.yaml:6: duplicate mapping key `data` is not allowed here");
     assert_snapshot!(fail("deploy/values.yaml", "replicas: 3\n"), @"deploy/values.yaml:1: document 1: apiVersion is missing; if this is no Kubernetes object, name the file in .sourceignore");
+    assert_snapshot!(fail("deploy/web/Chart.yaml", "apiVersion: v2\nname: web\n"), @"deploy/web/Chart.yaml:1: it belongs to a Helm chart, and charts are not rendered; name its directory in .sourceignore, and commit what helm template prints");
     assert_snapshot!(fail("deploy/a.yaml", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), @"deploy/a.yaml: its content is kept by Git LFS, which is not supported");
     assert_snapshot!(fail("deploy/a.yaml", &format!("{good}sops: {{mac: x}}\n")), @"deploy/a.yaml:1: it is encrypted with SOPS, which is not supported yet");
     assert_snapshot!(fail("deploy/a.json", "{\"apiVersion\": \"v1\",\n \"kind\": }"), @"deploy/a.json:1: document 1: kind is missing; if this is no Kubernetes object, name the file in .sourceignore");
@@ -271,15 +272,15 @@ fn a_kustomization_is_built_with_all_it_refers_to() {
     ]);
     let objects = rendered(&followed, "overlay", &Options::default());
     assert_snapshot!(places(&objects), @"
-    ConfigMap ns/c overlay/kustomization.yml:0
-    Secret ns/s overlay/kustomization.yml:0
-    Deployment ns/a overlay/kustomization.yml:0
+    ConfigMap ns/c base/kustomization.yaml:0
+    Secret ns/s shared/s.yaml:0
+    Deployment ns/a base/a.yaml:0
 ");
     assert_eq!(objects[2].value["spec"], json!({"replicas": 3}), "{objects:?}");
     followed.write("all/one/deeper/kustomization.yaml", "resources: []\n");
     assert_snapshot!(places(&rendered(&followed, "all", &Options::default())), @"
     Secret plain all/plain.yaml:1
-    Secret b all/one/Kustomization:0
+    Secret b all/one/b.yaml:0
 ");
 }
 
@@ -379,7 +380,7 @@ fn prefixes_images_patches_and_components_go_on_top() {
     };
     let objects = rendered(&followed, "deploy", &options);
     assert_snapshot!(places(&objects), @"
-    Secret n/x-s deploy:0
+    Secret n/x-s components/c/s.yaml:0
     Deployment n/x-a deploy/a.yaml:1
 ");
     let deployment = objects.iter().find(|it| it.value["kind"] == "Deployment").unwrap();
@@ -460,13 +461,9 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
     }
 }
 
-/// `KOGGE_DATA` names a directory with the manifests of podinfo and microservices-demo.
 #[test]
 fn public_applications_render_as_kubectl_renders_them() {
-    let Some(data) = std::env::var_os("KOGGE_DATA") else {
-        eprintln!("SKIPPED: KOGGE_DATA does not name a directory of public applications");
-        return;
-    };
+    let Some(data) = kogge_testkit::apps::or_skip() else { return };
     if !has_kustomize() {
         return;
     }

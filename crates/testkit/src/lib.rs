@@ -3,6 +3,7 @@
 //! It knows no kogge crate, so that any of them may use it. Nothing here outlives the test
 //! that started it, also when the test is killed. Read [`wait`], [`process`], then [`kube`].
 
+pub mod apps;
 pub mod cache;
 pub mod kube;
 pub mod kubectl;

@@ -25,6 +25,16 @@ pub fn unless<T>(found: Option<T>, missing: &str) -> Option<T> {
     found
 }
 
+/// The same for what a clone of the repository cannot get by itself, so that [`REQUIRE`] does not
+/// ask for it.
+pub fn unless_given<T>(found: Option<T>, missing: &str) -> Option<T> {
+    if found.is_none() {
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        say(&format!("SKIPPED {test}: {missing}\n"));
+    }
+    found
+}
+
 /// Past the test harness, which swallows what a passing test prints.
 fn say(line: &str) {
     // Nobody is left to tell when standard error or the list itself is gone.

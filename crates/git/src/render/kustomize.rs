@@ -11,11 +11,15 @@ use kogge_model::yaml::{self, Reading};
 use serde_json::{Map, Value, json};
 
 use super::closure::Closure;
-use super::{BuildError, Options, RenderedObject, identity};
+use super::{BuildError, Options, RenderedObject, identity, origin};
 use crate::tree::{Tree, join, normal};
 
 /// Where in the private directory the repository's files are.
 const REPOSITORY: &str = "repository";
+/// Where in it the kustomization is that goes on top of others.
+const OVERLAY: &str = "overlay";
+/// The objects that it goes on top of.
+const BELOW: &str = "all.yaml";
 
 /// Builds one kustomization of the repository.
 pub(super) fn build(
@@ -24,11 +28,21 @@ pub(super) fn build(
 ) -> Result<Vec<RenderedObject>, BuildError> {
     let place = tempfile::tempdir()?;
     write(place.path(), closure)?;
-    let directory = place.path().join(REPOSITORY).join(&closure.directory);
+    let directory = join(REPOSITORY, &closure.directory);
+    let asked = origin::ask(&place.path().join(REPOSITORY).join(&closure.file))?;
     let run = Run { place: place.path(), file: &closure.file, options };
-    let values = run.build(&directory, closure.is_known())?;
-    let object = |value| RenderedObject { value, file: closure.file.clone(), line: 0 };
+    let values = run.build(&place.path().join(&directory), closure.is_known())?;
+    let object = |mut value| {
+        let file = if asked { take_origin(&mut value, &directory) } else { None };
+        RenderedObject { value, file: file.unwrap_or_else(|| closure.file.clone()), line: 0 }
+    };
     Ok(values.into_iter().map(object).collect())
+}
+
+/// The file of the repository that an object was read from, taken off it again.
+fn take_origin(value: &mut Value, directory: &str) -> Option<String> {
+    let file = normal(&join(directory, &origin::take(value)?))?;
+    file.strip_prefix(REPOSITORY)?.strip_prefix('/').map(str::to_owned)
 }
 
 /// Builds a kustomization on top of `objects`, with what the options ask for. Objects keep their files, but for those that components add.
@@ -38,10 +52,10 @@ pub(super) fn overlay(
     options: &Options,
 ) -> Result<Vec<RenderedObject>, BuildError> {
     let place = tempfile::tempdir()?;
-    let directory = place.path().join("overlay");
+    let directory = place.path().join(OVERLAY);
     fs::create_dir_all(&directory)?;
     let all: Vec<String> = objects.iter().map(|it| it.value.to_string()).collect();
-    fs::write(directory.join("all.yaml"), all.join("\n---\n"))?;
+    fs::write(directory.join(BELOW), all.join("\n---\n"))?;
     let mut components = Vec::new();
     for component in &options.components {
         let path = normal(&join(tree.path(), component)).ok_or_else(|| {
@@ -57,7 +71,12 @@ pub(super) fn overlay(
     }
     let mut kustomization = Map::new();
     let mut set = |field: &str, value: Value| kustomization.insert(field.to_owned(), value);
-    set("resources", json!(["all.yaml"]));
+    set("resources", json!([BELOW]));
+    // Who asks for origins in the repository keeps them.
+    let asked = !objects.iter().any(|it| origin::is_said(&it.value));
+    if asked {
+        set("buildMetadata", json!([origin::ASKED]));
+    }
     set("components", json!(components));
     set("images", json!(options.images));
     set("patches", json!(options.patches));
@@ -71,11 +90,15 @@ pub(super) fn overlay(
     fs::write(directory.join("kustomization.yaml"), Value::Object(kustomization).to_string())?;
     let file = objects.first().map_or_else(|| tree.path().to_owned(), |it| it.file.clone());
     let values = Run { place: place.path(), file: &file, options }.build(&directory, false)?;
-    let origin =
+    let before =
         |value: &Value| objects.iter().find(|it| renamed(&it.value, options) == identity(value));
-    let object = |value: Value| match origin(&value) {
-        Some(before) => RenderedObject { value, ..before.clone() },
-        None => RenderedObject { value, file: tree.path().to_owned(), line: 0 },
+    let object = |mut value: Value| {
+        let added = if asked { take_origin(&mut value, OVERLAY) } else { None };
+        if let Some(before) = before(&value) {
+            return RenderedObject { value, ..before.clone() };
+        }
+        let file = added.unwrap_or_else(|| tree.path().to_owned());
+        RenderedObject { value, file, line: 0 }
     };
     Ok(values.into_iter().map(object).collect())
 }

@@ -4,7 +4,7 @@
 //! `kustomization.yaml`, at the top or below, goes through kustomize or kubectl. What a Kustomization asks for on top
 //! (namespace, metadata in process; prefixes, images, patches through kustomize) comes last.
 //!
-//! Reading order: `plan` (what is read), `plain`, `kustomize` with `closure`, then `namespace`.
+//! Reading order: `plan` (what is read), `plain`, `kustomize` with `closure` and `origin`, then `namespace`.
 
 mod closure;
 mod error;
@@ -12,6 +12,7 @@ mod kustomize;
 mod memo;
 mod namespace;
 mod options;
+mod origin;
 mod plain;
 mod plan;
 
@@ -30,7 +31,8 @@ use crate::tree::Tree;
 #[derive(Debug, Clone, PartialEq)]
 pub struct RenderedObject {
     pub value: Value,
-    /// From the root of the repository. For what kustomize built, its kustomization.
+    /// From the root of the repository. For what kustomize built, the file it read the object from; where that is not
+    /// known, its kustomization.
     pub file: String,
     /// Where the object's document starts in that file, from 1; 0 where kustomize built it.
     pub line: usize,

@@ -8,6 +8,8 @@ use crate::tree::Tree;
 
 /// How much text one rendering may read.
 const SIZE: usize = 64 << 20;
+/// What marks a directory as a Helm chart.
+const CHART: &str = "Chart.yaml";
 /// What a file starts with that Git LFS keeps elsewhere.
 const LFS: &str = "version https://git-lfs.github.com/";
 
@@ -73,7 +75,11 @@ fn parse(file: &str, text: &str) -> Result<Vec<RenderedObject>, BuildError> {
 
 pub(super) fn invalid(file: &str, error: &yaml::Error) -> BuildError {
     let mut reason = error.reason.clone();
-    if reason.contains("apiVersion is missing") || reason.contains("kind is missing") {
+    if file.rsplit('/').next() == Some(CHART) {
+        "it belongs to a Helm chart, and charts are not rendered; name its directory in \
+         .sourceignore, and commit what helm template prints"
+            .clone_into(&mut reason);
+    } else if reason.contains("apiVersion is missing") || reason.contains("kind is missing") {
         reason.push_str("; if this is no Kubernetes object, name the file in .sourceignore");
     }
     BuildError::invalid(file, error.line, reason)

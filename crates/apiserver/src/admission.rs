@@ -34,7 +34,7 @@ pub trait Admission: Send + Sync {
     /// Warnings go to the caller as `Warning` headers; a failure refuses the write.
     fn review(&self, request: &mut AdmissionRequest) -> Result<Vec<String>, Failure>;
 
-    /// A `Warning` header on a read.
+    /// A `Warning` header on whatever is asked, discovery included.
     fn advise(&self, _request: &RequestInfo) -> Option<String> {
         None
     }

@@ -51,7 +51,7 @@ impl Call {
         let accept = Accept::parse(text(&parts.headers, header::ACCEPT))?;
         let content_type = text(&parts.headers, header::CONTENT_TYPE).to_owned();
         let user_agent = text(&parts.headers, header::USER_AGENT).to_owned();
-        let warnings = state.config.admission.iter().filter_map(|it| it.advise(&info)).collect();
+        let warnings = state.advice(&info);
         Ok(Self {
             state,
             user,

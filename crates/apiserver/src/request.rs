@@ -18,6 +18,8 @@ pub struct RequestInfo {
     pub subresource: String,
     pub namespace: Option<String>,
     pub name: Option<String>,
+    /// What kubectl says that it runs (`kubectl top node`), for advice only; empty from others.
+    pub command: String,
 }
 
 impl RequestInfo {

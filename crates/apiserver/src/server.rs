@@ -161,11 +161,15 @@ impl ApiServer {
     ) -> Result<Response<Body>, Failure> {
         let started = Instant::now();
         let query = parts.uri.query().unwrap_or_default();
-        let info = RequestInfo::parse(&parts.method, parts.uri.path(), asks_watch(query));
+        let mut info = RequestInfo::parse(&parts.method, parts.uri.path(), asks_watch(query));
+        let command = parts.headers.get("kubectl-command").and_then(|it| it.to_str().ok());
+        command.unwrap_or_default().clone_into(&mut info.command);
         let user = access::impersonate(&self.state, user, &parts.headers)?;
         access::check(&self.state, &user, &info)?;
         if !info.is_resource {
-            return nonresource::serve(&self.state, &parts, &info);
+            let mut response = nonresource::serve(&self.state, &parts, &info)?;
+            encode::add_warnings(&mut response, &self.state.advice(&info));
+            return Ok(response);
         }
         let mut call = Call::new(self.state.clone(), user, info, &parts, body)?;
         let answer = verbs::serve(&mut call).await;
@@ -220,6 +224,11 @@ impl State {
 
     pub fn now(&self) -> Timestamp {
         (self.config.now)()
+    }
+
+    /// What the embedder has to say to whoever asks this.
+    pub fn advice(&self, info: &RequestInfo) -> Vec<String> {
+        self.config.admission.iter().filter_map(|it| it.advise(info)).collect()
     }
 
     /// Runs a task until it ends or the server is dropped.

@@ -11,6 +11,8 @@ use kogge_placement::PolicySpec;
 
 use crate::{bindings, policies::Policies};
 
+const METRICS: &str = "metrics.k8s.io";
+
 /// The user that the hub's own controllers are.
 pub(crate) const HUB_USER: &str = "system:kogge:hub";
 
@@ -63,7 +65,11 @@ impl Admission for HubAdmission {
     }
 
     fn advise(&self, request: &RequestInfo) -> Option<String> {
-        elsewhere(&request.group, &request.resource).map(str::to_owned)
+        // kubectl looks for metrics among the groups, and finding none says no more than that.
+        let looks_for_metrics =
+            request.path == "/apis" && request.command.starts_with("kubectl top");
+        let group = if looks_for_metrics { METRICS } else { &request.group };
+        elsewhere(group, &request.resource).map(str::to_owned)
     }
 }
 
@@ -74,7 +80,10 @@ fn elsewhere(group: &str, resource: &str) -> Option<&'static str> {
             "the hub itself runs nothing: this kind lives on the members; \
              use a member's context (kubectl config get-contexts) and see: kubectl get clusters",
         ),
-        ("metrics.k8s.io", _) => Some("metrics are the members': use a member's context"),
+        (METRICS, _) => Some(
+            "the hub itself runs nothing, so it has no metrics: use a member's context \
+             (kubectl config get-contexts) and see: kubectl get clusters",
+        ),
         _ => None,
     }
 }

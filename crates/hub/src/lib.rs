@@ -24,6 +24,11 @@ mod works;
 
 pub use hub::{Hub, Options, StartError};
 
+/// Whether an object may run on clusters at all; what steers the hub never does.
+pub fn may_run(object: &kogge_member::ObjectKey) -> bool {
+    bindings::may_be_template(object)
+}
+
 /// The binding of a template, for those who explain where it runs.
 pub fn binding_of(template: &kogge_member::ObjectKey) -> kogge_member::ObjectKey {
     bindings::key_for(template)

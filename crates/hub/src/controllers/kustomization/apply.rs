@@ -264,7 +264,13 @@ fn place(it: &RenderedObject) -> String {
 }
 
 fn refused(place: &str, error: &Error) -> Refused {
-    let message = format!("{place}: {}", error.fault);
+    let message = match &error.fault {
+        Fault::NoSuchKind { api_version, kind } => format!(
+            "{place}: the fleet serves no kind {kind} of {api_version}; \
+             its CustomResourceDefinition has to be applied first"
+        ),
+        fault => format!("{place}: {fault}"),
+    };
     match error.fault {
         Fault::Server(_) | Fault::Unreachable(_) | Fault::TooManyRequests(_) => {
             Refused::NotYet(message)

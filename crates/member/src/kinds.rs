@@ -68,8 +68,19 @@ impl Client {
         })
     }
 
+    /// The resource that a person means: its plural, singular or short name, or its kind, each
+    /// also with the group (`deployments.apps`).
+    pub async fn resource_named(&self, word: &str) -> Result<Option<Resource>, Error> {
+        Ok(named(&self.groups().await?, &word.to_lowercase()))
+    }
+
     /// Every resource that can be listed, in all versions, in the server's order.
     pub async fn discover(&self) -> Result<Vec<Resource>, Error> {
+        let rows = self.groups().await?;
+        Ok(rows.into_iter().map(|it| it.resource).collect())
+    }
+
+    async fn groups(&self) -> Result<Vec<Row>, Error> {
         let mut found = Vec::new();
         for root in ["/api", "/apis"] {
             let mut asked = request(Method::GET, root, "application/json", None);
@@ -87,7 +98,28 @@ impl Client {
     }
 }
 
-fn read_groups(list: &Value, found: &mut Vec<Resource>) {
+/// A resource with the other words for it.
+struct Row {
+    resource: Resource,
+    singular: String,
+    short_names: Vec<String>,
+}
+
+/// Core first, then in the server's order; a group in the word narrows it down.
+fn named(rows: &[Row], word: &str) -> Option<Resource> {
+    let (name, group) = word.split_once('.').unwrap_or((word, ""));
+    let is_meant = |it: &&Row| {
+        let resource = &it.resource;
+        let words = [resource.plural.as_str(), &it.singular];
+        let is_word = words.contains(&name)
+            || resource.kind.to_lowercase() == name
+            || it.short_names.iter().any(|it| it == name);
+        is_word && (group.is_empty() || resource.group == group)
+    };
+    rows.iter().find(is_meant).map(|it| it.resource.clone())
+}
+
+fn read_groups(list: &Value, found: &mut Vec<Row>) {
     let each = |value: &Value, key: &str| {
         value.get(key).and_then(Value::as_array).cloned().unwrap_or_default()
     };
@@ -97,19 +129,24 @@ fn read_groups(list: &Value, found: &mut Vec<Resource>) {
             let version_name = version["version"].as_str().unwrap_or_default();
             for resource in each(&version, "resources") {
                 let listed = each(&resource, "verbs").iter().any(|verb| verb == "list");
-                let kind = crate::object::text(&resource, "/responseKind/kind");
-                if listed && !kind.is_empty() {
-                    found.push(Resource {
-                        group: group_name.clone(),
-                        version: version_name.to_owned(),
-                        kind: kind.to_owned(),
-                        plural: resource["resource"].as_str().unwrap_or_default().to_owned(),
-                        namespaced: resource["scope"] == "Namespaced",
-                    });
+                if listed && let Some(row) = row(&group_name, version_name, &resource) {
+                    found.push(row);
                 }
             }
         }
     }
+}
+
+fn row(group: &str, version: &str, resource: &Value) -> Option<Row> {
+    let text = |pointer| crate::object::text(resource, pointer);
+    let kind = Some(text("/responseKind/kind")).filter(|it| !it.is_empty())?;
+    let namespaced = text("/scope") == "Namespaced";
+    let short_names = resource["shortNames"].as_array().into_iter().flatten();
+    Some(Row {
+        resource: Resource::new(group, version, kind, text("/resource"), namespaced),
+        singular: text("/singularResource").to_owned(),
+        short_names: short_names.filter_map(|it| Some(it.as_str()?.to_owned())).collect(),
+    })
 }
 
 #[cfg(test)]
@@ -123,12 +160,21 @@ mod tests {
         let list = json!({"items": [{"metadata": {"name": "apps"}, "versions": [{"version": "v1",
         "resources": [
             {"resource": "deployments", "responseKind": {"kind": "Deployment"},
+             "singularResource": "deployment", "shortNames": ["deploy"],
              "scope": "Namespaced", "verbs": ["get", "list"]},
             {"resource": "reviews", "responseKind": {"kind": "Review"},
              "scope": "Cluster", "verbs": ["create"]},
         ]}]}]});
         let mut found = Vec::new();
         read_groups(&list, &mut found);
-        assert_eq!(found, [Resource::new("apps", "v1", "Deployment", "deployments", true)]);
+        let deployments = Resource::new("apps", "v1", "Deployment", "deployments", true);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].resource, deployments);
+        for word in ["deploy", "deployment", "deployments", "deploy.apps", "deployments.apps"] {
+            assert_eq!(named(&found, word), Some(deployments.clone()), "{word}");
+        }
+        for word in ["deploys", "deploy.extensions", "reviews"] {
+            assert_eq!(named(&found, word), None, "{word}");
+        }
     }
 }

@@ -1,0 +1,103 @@
+//! `kogge why`: where an object runs, why there, why nowhere else, and what is wrong.
+//!
+//! Says nothing of its own: the words are those of the conditions and events on the hub. This
+//! file reads them at one time, `explain` lays them out.
+
+mod explain;
+
+use std::io::Write;
+
+use anyhow::{Context as _, bail};
+use kogge_member::{Client, Error, ObjectKey, Resource, object};
+use serde_json::Value;
+
+use self::explain::{Claim, Known, claims, explain};
+use crate::{clock, kubeconfig::Target};
+
+const BINDING_VERSION: &str = "work.karmada.io/v1alpha2";
+const SOURCE_VERSION: &str = "kustomize.toolkit.fluxcd.io/v1";
+/// By which an object says that it came from Git.
+const SOURCE_NAME: &str = "kustomize.toolkit.fluxcd.io/name";
+const SOURCE_NAMESPACE: &str = "kustomize.toolkit.fluxcd.io/namespace";
+
+/// Explain where an object runs, why there, and what is wrong
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The object, as kubectl names it: deploy/web, configmap/settings
+    object: String,
+    /// Its namespace
+    #[arg(short, long, default_value = "default")]
+    namespace: String,
+    #[command(flatten)]
+    target: Target,
+}
+
+pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
+    let client = args.target.client().await?;
+    let known = read(&client, &args.object, &args.namespace).await?;
+    out.write_all(explain(&known, clock::now()).as_bytes())?;
+    Ok(())
+}
+
+async fn read(client: &Client, word: &str, namespace: &str) -> anyhow::Result<Known> {
+    let Some((kind, name)) = word.split_once('/') else {
+        bail!("{word} does not name an object; say KIND/NAME, such as deploy/web");
+    };
+    let resource = client.resource_named(kind).await?;
+    let resource = resource.with_context(|| format!("the fleet serves no kind called {kind}"))?;
+    let namespace = if resource.namespaced { namespace } else { "" };
+    let found = client.get(&resource, namespace, name).await;
+    let found = found.with_context(|| format!("could not explain {word}"))?;
+    let key = ObjectKey::of(&found);
+    let mut waits_for = Vec::new();
+    for name in claims(&found) {
+        let key = ObjectKey::new("", "PersistentVolumeClaim", namespace, &name);
+        waits_for.push(Claim { binding: binding(client, &key).await?, name });
+    }
+    Ok(Known {
+        may_run: kogge_hub::may_run(&key),
+        source: source(client, &found).await?,
+        binding: binding(client, &key).await?,
+        events: events(client, &key).await?,
+        claims: waits_for,
+        object: found,
+        key,
+    })
+}
+
+/// The decision where an object runs; null if no policy selects it.
+async fn binding(client: &Client, key: &ObjectKey) -> Result<Value, Error> {
+    let binding = kogge_hub::binding_of(key);
+    let resource = client.resource(BINDING_VERSION, &binding.kind).await?;
+    or_null(client.get(&resource, &binding.namespace, &binding.name).await)
+}
+
+/// The Kustomization that an object came from; null if it came from none.
+async fn source(client: &Client, found: &Value) -> Result<Value, Error> {
+    let label = |key| object::label(found, key);
+    let (Some(name), Some(namespace)) = (label(SOURCE_NAME), label(SOURCE_NAMESPACE)) else {
+        return Ok(Value::Null);
+    };
+    let resource = client.resource(SOURCE_VERSION, "Kustomization").await?;
+    or_null(client.get(&resource, namespace, name).await)
+}
+
+/// Newest last.
+async fn events(client: &Client, key: &ObjectKey) -> Result<Vec<Value>, Error> {
+    let resource = Resource::new("", "v1", "Event", "events", true);
+    let place = if key.namespace.is_empty() { "default" } else { &key.namespace };
+    let mut events = client.list(&resource, place, "").await?;
+    events.retain(|it| {
+        let about = &it["involvedObject"];
+        about["kind"] == key.kind.as_str() && about["name"] == key.name.as_str()
+    });
+    events.sort_by_key(|it| object::text(it, "/lastTimestamp").to_owned());
+    Ok(events)
+}
+
+fn or_null(found: Result<Value, Error>) -> Result<Value, Error> {
+    match found {
+        Err(error) if error.is_not_found() => Ok(Value::Null),
+        other => other,
+    }
+}

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::{
     Effect,
-    world::{Key, Kind, World},
+    kind::{Key, Kind},
+    world::World,
 };
 
 pub(super) fn decide(world: &World, key: &Key) -> Vec<Effect> {

@@ -1,25 +1,30 @@
 //! What a cluster's controller manager does for workloads, as far as a pretended cluster needs it.
 //!
-//! Reading order: [`world`] is what is known, a file for each kind holds its rules
-//! (pure: world and key in, effects out), this file watches and writes around them.
-//! Garbage and namespaces are the API server's own business.
+//! Reading order: [`world`] is what is known (`kind`: the kinds, `claim`: what belongs to whom),
+//! a file or folder for each kind holds its rules (pure: world, key and time in, a [`Plan`] out),
+//! this file watches and writes around them. Garbage and namespaces are the API server's own
+//! business.
 
 mod account;
+mod autoscaler;
+mod claim;
+mod cron_job;
 mod daemon_set;
 mod deployment;
 mod job;
+mod kind;
 mod pods;
 mod replica_set;
+mod revision;
 mod service;
 mod stateful_set;
-#[cfg(test)]
-mod tests;
+mod timers;
 mod world;
 
 use std::{collections::BTreeSet, time::Duration};
 
 use futures::{StreamExt as _, stream::SelectAll};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kogge_member::{
     Client, DeleteOptions, Error,
     watch::{Scope, Seen, watch},
@@ -27,7 +32,11 @@ use kogge_member::{
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
-use self::world::{Key, Kind, World};
+use self::{
+    kind::{Key, Kind},
+    timers::Timers,
+    world::World,
+};
 
 const RETRY: Duration = Duration::from_millis(500);
 const IDLE: Duration = Duration::from_mins(1);
@@ -48,10 +57,29 @@ enum Effect {
     },
 }
 
+/// What one object's rules ask for: effects in order, and when to look again without an event.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Plan {
+    effects: Vec<Effect>,
+    recheck_after: Option<SignedDuration>,
+}
+
+impl Plan {
+    fn recheck(&mut self, after: Option<SignedDuration>) {
+        self.recheck_after = [self.recheck_after, after].into_iter().flatten().min();
+    }
+}
+
+impl From<Vec<Effect>> for Plan {
+    fn from(effects: Vec<Effect>) -> Self {
+        Self { effects, recheck_after: None }
+    }
+}
+
 /// Runs the controllers until it is dropped.
 pub(crate) async fn run(client: Client, now: fn() -> Timestamp) {
     let mut news = SelectAll::new();
-    for kind in Kind::ALL {
+    for kind in Kind::all() {
         let seen = watch(client.clone(), kind.resource(), Scope::default());
         news.push(seen.map(move |seen| (kind, seen)).boxed());
     }
@@ -60,15 +88,20 @@ pub(crate) async fn run(client: Client, now: fn() -> Timestamp) {
         now,
         world: World::default(),
         due: BTreeSet::new(),
-        later: BTreeSet::new(),
+        later: Timers::default(),
     };
     loop {
-        let wait = controllers.later.first().map_or_else(|| Instant::now() + IDLE, |(at, _)| *at);
+        let wait = controllers.later.next().unwrap_or_else(|| Instant::now() + IDLE);
+        let ready = controllers.world.is_complete() && !controllers.due.is_empty();
         tokio::select! {
             biased;
             Some((kind, seen)) = news.next() => controllers.see(kind, seen),
-            () = std::future::ready(()), if !controllers.due.is_empty() => controllers.work().await,
-            () = sleep_until(wait) => controllers.retry(),
+            // Nothing is decided on half a world.
+            () = std::future::ready(()), if ready => controllers.work().await,
+            () = sleep_until(wait) => {
+                let due = controllers.later.due(Instant::now());
+                controllers.due.extend(due);
+            }
             else => return,
         }
     }
@@ -80,7 +113,7 @@ struct Controllers {
     world: World,
     due: BTreeSet<Key>,
     /// Keys whose last round failed, or that wait for time to pass.
-    later: BTreeSet<(Instant, Key)>,
+    later: Timers,
 }
 
 impl Controllers {
@@ -98,34 +131,20 @@ impl Controllers {
         }
     }
 
-    fn retry(&mut self) {
-        let now = Instant::now();
-        while let Some((at, key)) = self.later.first().cloned()
-            && at <= now
-        {
-            self.later.pop_first();
-            self.due.insert(key);
-        }
-    }
-
     /// One key: what its rules ask for is done, and what comes of it is known at once.
     async fn work(&mut self) {
-        // Nothing is decided on half a world.
-        if !self.world.is_complete() {
-            self.later.extend(
-                std::mem::take(&mut self.due)
-                    .into_iter()
-                    .map(|it| (Instant::now() + RETRY / 10, it)),
-            );
-            return;
-        }
         let Some(key) = self.due.pop_first() else { return };
-        for effect in decide(&self.world, &key, (self.now)()) {
+        let plan = decide(&self.world, &key, (self.now)());
+        if let Some(wait) = plan.recheck_after {
+            let wait = Duration::try_from(wait).unwrap_or_default();
+            self.later.set(key.clone(), Instant::now() + wait);
+        }
+        for effect in plan.effects {
             if let Err(error) = self.apply(effect).await
                 && !error.is_not_found()
             {
                 tracing::debug!(?key, error = error.chain(), "could not reconcile");
-                self.later.insert((Instant::now() + RETRY, key));
+                self.later.set(key, Instant::now() + RETRY);
                 return;
             }
         }
@@ -134,8 +153,12 @@ impl Controllers {
     async fn apply(&mut self, effect: Effect) -> Result<(), Error> {
         match effect {
             Effect::Create { kind, object } => {
-                let made = self.client.create(&kind.resource(), &object).await?;
-                self.due.extend(self.world.set(kind, made));
+                match self.client.create(&kind.resource(), &object).await {
+                    Ok(made) => self.due.extend(self.world.set(kind, made)),
+                    // Made in a round that was cut short: the watch will tell.
+                    Err(error) if error.is_conflict() => {}
+                    Err(error) => return Err(error),
+                }
             }
             Effect::Delete(key) => {
                 let options = DeleteOptions::default();
@@ -157,15 +180,23 @@ impl Controllers {
     }
 }
 
-fn decide(world: &World, key: &Key, now: Timestamp) -> Vec<Effect> {
+fn decide(world: &World, key: &Key, now: Timestamp) -> Plan {
     match key.kind {
         Kind::Deployment => deployment::decide(world, key, now),
-        Kind::ReplicaSet => replica_set::decide(world, key),
-        Kind::StatefulSet => stateful_set::decide(world, key),
-        Kind::DaemonSet => daemon_set::decide(world, key),
+        Kind::ReplicaSet => replica_set::decide(world, key, now),
+        Kind::StatefulSet => stateful_set::decide(world, key, now),
+        Kind::DaemonSet => daemon_set::decide(world, key, now),
         Kind::Job => job::decide(world, key, now),
-        Kind::Service => service::decide(world, key),
-        Kind::Namespace => account::decide(world, key),
-        Kind::Pod | Kind::Node | Kind::ServiceAccount | Kind::EndpointSlice => Vec::new(),
+        Kind::CronJob => cron_job::decide(world, key, now),
+        Kind::HorizontalPodAutoscaler => autoscaler::decide(world, key, now).into(),
+        Kind::Service => service::decide(world, key).into(),
+        Kind::Namespace => account::decide(world, key).into(),
+        Kind::Pod
+        | Kind::PersistentVolumeClaim
+        | Kind::ControllerRevision
+        | Kind::Node
+        | Kind::ServiceAccount
+        | Kind::EndpointSlice
+        | Kind::Endpoints => Plan::default(),
     }
 }

@@ -2,87 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kogge_member::{Resource, object};
+use kogge_member::object;
 use serde_json::Value;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
-    Namespace,
-    ServiceAccount,
-    Deployment,
-    ReplicaSet,
-    StatefulSet,
-    DaemonSet,
-    Job,
-    Pod,
-    Service,
-    EndpointSlice,
-    Node,
-}
-
-impl Kind {
-    pub const ALL: [Self; 11] = [
-        Self::Namespace,
-        Self::ServiceAccount,
-        Self::Deployment,
-        Self::ReplicaSet,
-        Self::StatefulSet,
-        Self::DaemonSet,
-        Self::Job,
-        Self::Pod,
-        Self::Service,
-        Self::EndpointSlice,
-        Self::Node,
-    ];
-
-    pub fn resource(self) -> Resource {
-        match self {
-            Self::Namespace => Resource::new("", "v1", "Namespace", "namespaces", false),
-            Self::ServiceAccount => {
-                Resource::new("", "v1", "ServiceAccount", "serviceaccounts", true)
-            }
-            Self::Deployment => Resource::new("apps", "v1", "Deployment", "deployments", true),
-            Self::ReplicaSet => Resource::new("apps", "v1", "ReplicaSet", "replicasets", true),
-            Self::StatefulSet => Resource::new("apps", "v1", "StatefulSet", "statefulsets", true),
-            Self::DaemonSet => Resource::new("apps", "v1", "DaemonSet", "daemonsets", true),
-            Self::Job => Resource::new("batch", "v1", "Job", "jobs", true),
-            Self::Pod => Resource::new("", "v1", "Pod", "pods", true),
-            Self::Service => Resource::new("", "v1", "Service", "services", true),
-            Self::EndpointSlice => {
-                Resource::new("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", true)
-            }
-            Self::Node => Resource::new("", "v1", "Node", "nodes", false),
-        }
-    }
-
-    fn named(kind: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| it.resource().kind == kind)
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key {
-    pub kind: Kind,
-    pub namespace: String,
-    pub name: String,
-}
-
-impl Key {
-    pub fn of(kind: Kind, it: &Value) -> Self {
-        Self { kind, namespace: object::namespace(it).into(), name: object::name(it).into() }
-    }
-}
+use super::kind::{Key, Kind};
 
 #[derive(Debug, Default)]
 pub(super) struct World {
     objects: BTreeMap<Key, Value>,
+    /// By the uid of a controller: what it controls.
+    owned: BTreeMap<String, BTreeSet<Key>>,
     /// Kinds whose first list is in.
     listed: BTreeSet<Kind>,
+    /// Uids of what was asked to go, until it is gone.
+    going: BTreeSet<String>,
 }
 
 impl World {
     pub fn is_complete(&self) -> bool {
-        self.listed.len() == Kind::ALL.len()
+        self.listed.len() == Kind::COUNT
     }
 
     /// All there is of a kind; gives the keys to look at.
@@ -103,31 +41,62 @@ impl World {
     }
 
     /// Takes an object, unless a newer state of it is known.
-    pub fn set(&mut self, kind: Kind, it: Value) -> Vec<Key> {
+    pub fn set(&mut self, kind: Kind, mut it: Value) -> Vec<Key> {
         let key = Key::of(kind, &it);
         let known = self.objects.get(&key);
         let same = known.is_some_and(|known| object::uid(known) == object::uid(&it));
-        if same && known.map_or(0, version) > version(&it) {
+        if same && known.map_or(0, version) >= version(&it) {
             return Vec::new();
         }
-        let touched = self.concerned(kind, &it);
+        let before = if same { known.cloned() } else { None };
+        // Nobody here asks who set what; it is the larger half of many objects.
+        if let Some(metadata) = it["metadata"].as_object_mut() {
+            metadata.remove("managedFields");
+        }
+        if self.going.contains(object::uid(&it)) && !object::is_deleting(&it) {
+            it["metadata"]["deletionTimestamp"] = LONG_AGO.into();
+        }
+        let mut touched = self.concerned(kind, &it);
+        // Whoever loses it hears of that too.
+        touched.extend(before.iter().flat_map(|it| self.concerned(kind, it)));
+        self.disown(&key);
+        if let Some(by) = controller(&it) {
+            self.owned.entry(object::text(by, "/uid").to_owned()).or_default().insert(key.clone());
+        }
         self.objects.insert(key, it);
         touched
     }
 
     pub fn remove(&mut self, kind: Kind, it: &Value) -> Vec<Key> {
         let key = Key::of(kind, it);
+        self.going.remove(object::uid(it));
         // An object of the same name may have taken its place.
         if self.objects.get(&key).is_some_and(|known| object::uid(known) == object::uid(it)) {
+            self.disown(&key);
             self.objects.remove(&key);
         }
         self.concerned(kind, it)
     }
 
-    /// It was asked to go; until the watch says more it counts as going.
+    fn disown(&mut self, key: &Key) {
+        let Some(by) = self.objects.get(key).and_then(controller) else { return };
+        let uid = object::text(by, "/uid").to_owned();
+        if let Some(keys) = self.owned.get_mut(&uid) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.owned.remove(&uid);
+            }
+        }
+    }
+
+    /// It was asked to go: until the watch says that it is gone it counts as going, whatever
+    /// older states of it are still on their way.
     pub fn mark_deleted(&mut self, key: &Key) {
         if let Some(it) = self.objects.get_mut(key) {
-            it["metadata"]["deletionTimestamp"] = "1970-01-01T00:00:00Z".into();
+            self.going.insert(object::uid(it).to_owned());
+            if !object::is_deleting(it) {
+                it["metadata"]["deletionTimestamp"] = LONG_AGO.into();
+            }
         }
     }
 
@@ -136,7 +105,8 @@ impl World {
     }
 
     pub fn all(&self, kind: Kind) -> impl Iterator<Item = &Value> {
-        self.objects.iter().filter(move |(key, _)| key.kind == kind).map(|(_, it)| it)
+        let from = Key::new(kind, "", "");
+        self.objects.range(from..).take_while(move |(key, _)| key.kind == kind).map(|(_, it)| it)
     }
 
     pub fn in_namespace<'a>(
@@ -144,46 +114,65 @@ impl World {
         kind: Kind,
         namespace: &'a str,
     ) -> impl Iterator<Item = &'a Value> {
-        let from = Key { kind, namespace: namespace.to_owned(), name: String::new() };
+        let from = Key::new(kind, namespace, "");
         self.objects
             .range(from..)
             .take_while(move |(key, _)| key.kind == kind && key.namespace == namespace)
             .map(|(_, it)| it)
     }
 
-    /// What `owner` controls, of a kind.
+    /// What `owner` controls, of a kind, by name.
     pub fn owned<'a>(&'a self, kind: Kind, owner: &'a Value) -> impl Iterator<Item = &'a Value> {
-        self.in_namespace(kind, object::namespace(owner)).filter(move |it| {
-            controller(it).is_some_and(|by| by["uid"] == owner["metadata"]["uid"])
-        })
+        let keys = self.owned.get(object::uid(owner)).into_iter().flatten();
+        keys.filter(move |key| key.kind == kind && key.namespace == object::namespace(owner))
+            .filter_map(|key| self.objects.get(key))
     }
 
     /// Itself, its controller, and who selects or counts it.
     fn concerned(&self, kind: Kind, it: &Value) -> Vec<Key> {
         let mut keys = vec![Key::of(kind, it)];
-        let namespace = object::namespace(it).to_owned();
-        if let Some(by) = controller(it)
-            && let Some(kind) = by["kind"].as_str().and_then(Kind::named)
-        {
-            let name = by["name"].as_str().unwrap_or_default().to_owned();
-            keys.push(Key { kind, namespace: namespace.clone(), name });
+        let namespace = object::namespace(it);
+        match controller(it) {
+            Some(by) => {
+                if let Some(kind) = by["kind"].as_str().and_then(Kind::named) {
+                    keys.push(Key::new(kind, namespace, object::text(by, "/name")));
+                }
+            }
+            None => keys.extend(self.adopters(kind, namespace)),
         }
         match kind {
-            Kind::Pod => {
-                let services = self.in_namespace(Kind::Service, &namespace);
-                keys.extend(services.map(|it| Key::of(Kind::Service, it)));
-            }
+            Kind::Pod => keys.extend(self.keys(Kind::Service, namespace)),
             Kind::Node => {
                 keys.extend(self.all(Kind::DaemonSet).map(|it| Key::of(Kind::DaemonSet, it)));
             }
-            Kind::ServiceAccount => {
-                keys.push(Key { kind: Kind::Namespace, namespace: String::new(), name: namespace });
+            Kind::ServiceAccount => keys.push(Key::new(Kind::Namespace, "", namespace)),
+            // A leftover of a service that is gone.
+            Kind::Endpoints => keys.push(Key::new(Kind::Service, namespace, object::name(it))),
+            Kind::PersistentVolumeClaim => keys.extend(self.keys(Kind::StatefulSet, namespace)),
+            Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet => {
+                keys.extend(self.keys(Kind::HorizontalPodAutoscaler, namespace));
             }
             _ => {}
         }
         keys
     }
+
+    /// Who might take in what nobody controls.
+    fn adopters(&self, kind: Kind, namespace: &str) -> Vec<Key> {
+        let kinds: &[Kind] = match kind {
+            Kind::Pod => &[Kind::ReplicaSet, Kind::StatefulSet, Kind::DaemonSet],
+            Kind::ReplicaSet => &[Kind::Deployment],
+            _ => &[],
+        };
+        kinds.iter().flat_map(|kind| self.keys(*kind, namespace)).collect()
+    }
+
+    fn keys(&self, kind: Kind, namespace: &str) -> Vec<Key> {
+        self.in_namespace(kind, namespace).map(|it| Key::of(kind, it)).collect()
+    }
 }
+
+const LONG_AGO: &str = "1970-01-01T00:00:00Z";
 
 pub(super) fn controller(it: &Value) -> Option<&Value> {
     it["metadata"]["ownerReferences"].as_array()?.iter().find(|it| it["controller"] == true)
@@ -191,4 +180,46 @@ pub(super) fn controller(it: &Value) -> Option<&Value> {
 
 fn version(it: &Value) -> u64 {
     object::resource_version(it).parse().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(version: u64, owner: &str) -> Value {
+        json!({"metadata": {"name": "p", "namespace": "shop", "uid": "p", "managedFields": [],
+            "resourceVersion": version.to_string(), "ownerReferences": [
+                {"kind": "ReplicaSet", "name": owner, "uid": owner, "controller": true}]}})
+    }
+
+    fn owner(uid: &str) -> Value {
+        json!({"metadata": {"namespace": "shop", "uid": uid}})
+    }
+
+    #[test]
+    fn a_change_of_the_controller_concerns_both() {
+        let mut world = World::default();
+        world.set(Kind::Pod, pod(1, "a"));
+        let touched = world.set(Kind::Pod, pod(2, "b"));
+        for name in ["a", "b"] {
+            assert!(touched.contains(&Key::new(Kind::ReplicaSet, "shop", name)), "{touched:?}");
+        }
+        assert_eq!(world.owned(Kind::Pod, &owner("a")).count(), 0);
+        assert_eq!(world.owned(Kind::Pod, &owner("b")).count(), 1);
+        world.remove(Kind::Pod, &pod(2, "b"));
+        assert_eq!(world.owned(Kind::Pod, &owner("b")).count(), 0);
+    }
+
+    #[test]
+    fn what_was_asked_to_go_stays_going_whatever_comes_late() {
+        let mut world = World::default();
+        let key = Key::new(Kind::Pod, "shop", "p");
+        world.set(Kind::Pod, pod(1, "a"));
+        world.mark_deleted(&key);
+        world.set(Kind::Pod, pod(2, "a"));
+        assert!(world.get(&key).is_some_and(object::is_deleting));
+        assert!(world.set(Kind::Pod, pod(1, "a")).is_empty(), "an old state says nothing new");
+    }
 }

@@ -18,6 +18,10 @@ pub(crate) fn claims() -> Resource {
     Resource::new("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", true)
 }
 
+pub(crate) fn storage_classes() -> Resource {
+    Resource::new("storage.k8s.io", "v1", "StorageClass", "storageclasses", false)
+}
+
 pub(crate) fn leases() -> Resource {
     Resource::new("coordination.k8s.io", "v1", "Lease", "leases", true)
 }

@@ -11,8 +11,10 @@ mod claim;
 mod cron_job;
 mod daemon_set;
 mod deployment;
+mod ephemeral;
 mod job;
 mod kind;
+mod leftover;
 mod pods;
 mod replica_set;
 mod revision;
@@ -49,6 +51,8 @@ enum Effect {
         object: Value,
     },
     Delete(Key),
+    /// At once, without grace.
+    Remove(Key),
     /// A merge patch, of the object or of its status.
     Patch {
         key: Key,
@@ -160,13 +164,8 @@ impl Controllers {
                     Err(error) => return Err(error),
                 }
             }
-            Effect::Delete(key) => {
-                let options = DeleteOptions::default();
-                self.client
-                    .delete(&key.kind.resource(), &key.namespace, &key.name, &options)
-                    .await?;
-                self.world.mark_deleted(&key);
-            }
+            Effect::Delete(key) => self.delete(&key, None).await?,
+            Effect::Remove(key) => self.delete(&key, Some(0)).await?,
             Effect::Patch { key, subresource, patch } => {
                 let resource = key.kind.resource();
                 let changed = self
@@ -176,6 +175,14 @@ impl Controllers {
                 self.due.extend(self.world.set(key.kind, changed));
             }
         }
+        Ok(())
+    }
+
+    async fn delete(&mut self, key: &Key, grace_period_seconds: Option<u32>) -> Result<(), Error> {
+        let options = DeleteOptions { grace_period_seconds, ..DeleteOptions::default() };
+        let resource = key.kind.resource();
+        self.client.delete(&resource, &key.namespace, &key.name, &options).await?;
+        self.world.mark_deleted(key);
         Ok(())
     }
 }
@@ -191,10 +198,10 @@ fn decide(world: &World, key: &Key, now: Timestamp) -> Plan {
         Kind::HorizontalPodAutoscaler => autoscaler::decide(world, key, now).into(),
         Kind::Service => service::decide(world, key).into(),
         Kind::Namespace => account::decide(world, key).into(),
-        Kind::Pod
-        | Kind::PersistentVolumeClaim
+        Kind::Node => leftover::decide(world, key, now),
+        Kind::Pod => ephemeral::decide(world, key).into(),
+        Kind::PersistentVolumeClaim
         | Kind::ControllerRevision
-        | Kind::Node
         | Kind::ServiceAccount
         | Kind::EndpointSlice
         | Kind::Endpoints => Plan::default(),

@@ -141,7 +141,13 @@ impl World {
             None => keys.extend(self.adopters(kind, namespace)),
         }
         match kind {
-            Kind::Pod => keys.extend(self.keys(Kind::Service, namespace)),
+            Kind::Pod => {
+                keys.extend(self.keys(Kind::Service, namespace));
+                let node = Key::new(Kind::Node, "", object::text(it, "/spec/nodeName"));
+                if !node.name.is_empty() && !self.objects.contains_key(&node) {
+                    keys.push(node);
+                }
+            }
             Kind::Node => {
                 keys.extend(self.all(Kind::DaemonSet).map(|it| Key::of(Kind::DaemonSet, it)));
             }

@@ -29,6 +29,7 @@ pub async fn run(client: Client, now: fn() -> Timestamp) {
     let all = |resource| Box::pin(watch(client.clone(), resource, Scope::default()));
     let (mut pods, mut nodes, mut claims) =
         (all(kinds::pods()), all(kinds::nodes()), all(kinds::claims()));
+    let mut classes = all(kinds::storage_classes());
     let mut scheduler =
         Scheduler { client: client.clone(), now, state: State::default(), said: BTreeMap::new() };
     let mut wait = FOR_EVER;
@@ -37,6 +38,7 @@ pub async fn run(client: Client, now: fn() -> Timestamp) {
             Some(seen) = pods.next() => scheduler.note_pods(seen),
             Some(seen) = nodes.next() => scheduler.note_nodes(seen),
             Some(seen) = claims.next() => scheduler.note_claims(seen),
+            Some(seen) = classes.next() => scheduler.note_classes(seen),
             () = tokio::time::sleep(wait) => {}
         }
         while let Some(Some(seen)) = nodes.next().now_or_never() {
@@ -102,6 +104,20 @@ impl Scheduler {
             }
             Seen::Applied(claim) => self.state.note_claim(&claim),
             Seen::Deleted(claim) => self.state.forget_claim(&claim),
+            Seen::Broken(error) => broken(&error),
+        }
+    }
+
+    fn note_classes(&mut self, seen: Seen) {
+        match seen {
+            Seen::Reset { items, .. } => {
+                self.state.late.clear();
+                for it in &items {
+                    self.state.note_class(it);
+                }
+            }
+            Seen::Applied(class) => self.state.note_class(&class),
+            Seen::Deleted(class) => drop(self.state.late.remove(object::name(&class))),
             Seen::Broken(error) => broken(&error),
         }
     }

@@ -1,6 +1,9 @@
 //! Nodes, pods and claims as last seen, and a decision for every pod that waits. Pure.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use kogge_member::object;
 use kogge_model::{Node, Phase, Pod};
@@ -15,8 +18,16 @@ pub(super) struct State {
     pub nodes: BTreeMap<String, Node>,
     /// By uid; finished pods are left out.
     pub pods: BTreeMap<String, Arc<Pod>>,
-    /// By namespace and name: whether the claim is bound.
-    pub claims: BTreeMap<(String, String), bool>,
+    /// By namespace and name.
+    pub claims: BTreeMap<(String, String), Claim>,
+    /// Storage classes whose volumes are made where the first pod goes.
+    pub late: BTreeSet<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Claim {
+    bound: bool,
+    class: String,
 }
 
 /// What becomes of a pod that waits.
@@ -31,7 +42,10 @@ impl State {
         let foreign = !matches!(object::text(pod, "/spec/schedulerName"), "" | NAME);
         let gated = pod["spec"]["schedulingGates"].as_array().is_some_and(|it| !it.is_empty());
         match Pod::from_value(pod) {
-            Ok(it) if it.phase != Phase::Finished && (it.node.is_some() || !(foreign || gated)) => {
+            Ok(mut it)
+                if it.phase != Phase::Finished && (it.node.is_some() || !(foreign || gated)) =>
+            {
+                it.claims.extend(ephemeral(pod));
                 self.pods.insert(it.uid.clone(), Arc::new(it));
             }
             _ => drop(self.pods.remove(object::uid(pod))),
@@ -46,11 +60,22 @@ impl State {
     }
 
     pub fn note_claim(&mut self, claim: &Value) {
-        self.claims.insert(key(claim), object::text(claim, "/status/phase") == "Bound");
+        let bound = object::text(claim, "/status/phase") == "Bound";
+        let class = object::text(claim, "/spec/storageClassName").to_owned();
+        self.claims.insert(key(claim), Claim { bound, class });
     }
 
     pub fn forget_claim(&mut self, claim: &Value) {
         self.claims.remove(&key(claim));
+    }
+
+    pub fn note_class(&mut self, class: &Value) {
+        let name = object::name(class).to_owned();
+        if class["volumeBindingMode"] == "WaitForFirstConsumer" {
+            self.late.insert(name);
+        } else {
+            self.late.remove(&name);
+        }
     }
 
     /// The pod is on the node, or (`None`) is not after all.
@@ -78,16 +103,27 @@ impl State {
         decided.collect()
     }
 
-    fn decide_one(&self, pod: &Arc<Pod>, snapshot: &mut Snapshot) -> Verdict {
-        let state = |claim: &String| self.claims.get(&(pod.namespace.clone(), claim.clone()));
-        let prefix = format!("0/{} nodes are available: ", snapshot.places.len());
-        if let Some(missing) = pod.claims.iter().find(|it| state(it).is_none()) {
-            let why = format!("persistentvolumeclaim {missing:?} not found.");
-            return Verdict::Unschedulable(prefix + &why);
+    /// Why a pod must wait for its claims, in kube-scheduler's words. Nobody provisions volumes
+    /// here, so that a claim that waits for its first pod finds none on any node.
+    fn lacks_volume(&self, pod: &Pod, snapshot: &Snapshot) -> Option<String> {
+        let nodes = snapshot.places.len();
+        let prefix = format!("0/{nodes} nodes are available: ");
+        let find = |claim: &String| self.claims.get(&(pod.namespace.clone(), claim.clone()));
+        if let Some(missing) = pod.claims.iter().find(|it| find(it).is_none()) {
+            return Some(format!("{prefix}persistentvolumeclaim {missing:?} not found."));
         }
-        if pod.claims.iter().any(|it| state(it) == Some(&false)) {
-            let why = "pod has unbound immediate PersistentVolumeClaims.";
-            return Verdict::Unschedulable(prefix + why);
+        let unbound = || pod.claims.iter().filter_map(find).filter(|it| !it.bound);
+        if unbound().any(|it| !self.late.contains(&it.class)) {
+            return Some(prefix + "pod has unbound immediate PersistentVolumeClaims.");
+        }
+        unbound().next().map(|_| {
+            format!("{prefix}{nodes} node(s) didn't find available persistent volumes to bind.")
+        })
+    }
+
+    fn decide_one(&self, pod: &Arc<Pod>, snapshot: &mut Snapshot) -> Verdict {
+        if let Some(why) = self.lacks_volume(pod, snapshot) {
+            return Verdict::Unschedulable(why);
         }
         match choose(pod, snapshot) {
             Some(at) => {
@@ -98,6 +134,13 @@ impl State {
             None => Verdict::Unschedulable(summary(pod, snapshot)),
         }
     }
+}
+
+/// The claims made for a pod's ephemeral volumes.
+fn ephemeral(pod: &Value) -> impl Iterator<Item = String> {
+    let volumes = pod["spec"]["volumes"].as_array().into_iter().flatten();
+    let volumes = volumes.filter(|it| it["ephemeral"].is_object());
+    volumes.map(|it| format!("{}-{}", object::name(pod), object::text(it, "/name")))
 }
 
 fn key(claim: &Value) -> (String, String) {

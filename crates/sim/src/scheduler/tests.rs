@@ -61,6 +61,31 @@ fn a_claim_must_be_bound() {
 }
 
 #[test]
+fn a_claim_that_waits_for_its_pod_finds_no_volume() {
+    let mut state = State::default();
+    state.note_node(&node("a", "1"));
+    state.note_class(
+        &json!({"metadata": {"name": "late"}, "volumeBindingMode": "WaitForFirstConsumer"}),
+    );
+    let claim = |name: &str, class: &str| json!({"metadata": {"name": name, "namespace": "shop"}, "spec": {"storageClassName": class}});
+    state.note_claim(&claim("data", "late"));
+    let mut it = pod("1", "1m");
+    it["spec"]["volumes"] = json!([{"persistentVolumeClaim": {"claimName": "data"}}]);
+    state.note_pod(&it);
+    let none =
+        "0/1 nodes are available: 1 node(s) didn't find available persistent volumes to bind.";
+    check(&state, &[("1", no(none))]);
+    it["spec"]["volumes"] = json!([{"persistentVolumeClaim": {"claimName": "data"}},
+        {"name": "tmp", "ephemeral": {"volumeClaimTemplate": {}}}]);
+    state.note_pod(&it);
+    let missing = "0/1 nodes are available: persistentvolumeclaim \"1-tmp\" not found.";
+    check(&state, &[("1", no(missing))]);
+    state.note_claim(&claim("1-tmp", "soon"));
+    let unbound = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.";
+    check(&state, &[("1", no(unbound))]);
+}
+
+#[test]
 fn without_nodes_it_is_said_so() {
     let mut state = State::default();
     state.note_pod(&pod("1", "1m"));

@@ -18,9 +18,11 @@ pub(super) fn rolling(deployment: &Value, new: Option<&Value>, old: &[&Value]) -
     let wanted = replicas(deployment);
     let has = |it: &Value| replicas(it);
     let new_has = new.map_or(0, has);
-    let old_have: i64 = old.iter().map(|it| has(it)).sum();
     let (surge, unavailable) = bounds(deployment, wanted);
-    let room = (wanted + surge - new_has - old_have).max(0);
+    // Pods that a set has yet to take away still take room.
+    let takes = |it: &Value| has(it).max(number(it, "/status/replicas"));
+    let taken: i64 = old.iter().chain(&new).map(|it| takes(it)).sum();
+    let room = (wanted + surge - taken).max(0);
     let new_wants = if new_has < wanted { wanted.min(new_has + room) } else { wanted };
     // A status may still count pods that its set has been told to give up.
     let available = |it: &Value| number(it, "/status/availableReplicas").min(has(it));

@@ -92,7 +92,7 @@ impl Played {
                     self.put(key.kind, it);
                 }
             }
-            Effect::Delete(key) => {
+            Effect::Delete(key) | Effect::Remove(key) => {
                 let mut it = self.world.get(&key).unwrap().clone();
                 it["metadata"]["deletionTimestamp"] = "now".into();
                 if is_tracked(&it) {

@@ -150,3 +150,17 @@ async fn an_eviction_respects_the_budget() {
     client.post(&pods(), "default", "web", "eviction", &eviction).await.unwrap();
     until(&client, &pods(), <[Value]>::is_empty).await;
 }
+
+#[tokio::test]
+async fn a_pod_that_was_said_to_be_unready_is_ready_again() {
+    let member = start(default_group()).await;
+    let client = member.client();
+    client.create(&pods(), &pod("web", "100m")).await.unwrap();
+    let before = until(&client, &pods(), |it| it.iter().all(ready) && !it.is_empty()).await;
+    let said = json!({"status": {"conditions": [{"type": "Ready", "status": "False"}]}});
+    client.merge(&pods(), "default", "web", Some("status"), &said).await.unwrap();
+    let after = until(&client, &pods(), |it| it.iter().all(ready)).await;
+    for path in ["/status/podIP", "/status/startTime", "/metadata/uid"] {
+        assert_eq!(before[0].pointer(path), after[0].pointer(path), "{path}");
+    }
+}

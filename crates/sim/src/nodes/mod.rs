@@ -1,9 +1,10 @@
 //! Node groups and their nodes: as many as a group's `desiredSize` says, kept alive.
 //!
-//! Reading order: [`decide`] holds the rules, `objects` what is written, `state` what is known,
+//! Reading order: [`decide`] holds the rules, `beats` when nodes speak, `objects` what is written, `state` what is known,
 //! this file the loop. Whoever scales raises `desiredSize`; to shrink it annotates a drained node
 //! with `kogge.dev/delete=true` and lowers `desiredSize`. No other node is ever deleted.
 
+mod beats;
 mod decide;
 mod objects;
 mod state;
@@ -18,16 +19,13 @@ use kogge_member::{
     Client, Error,
     watch::{Scope, Seen, watch},
 };
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, sleep_until};
 
-use self::state::State;
+use self::{beats::Beats, state::State};
 use crate::{Faults, kinds, kubelet::Kubelet};
 
 /// In `spec.provider` of the groups that are ours.
 const PROVIDER: &str = "simulator";
-/// As real kubelets.
-const LEASE_EVERY: Duration = Duration::from_secs(10);
-const STATUS_EVERY: u32 = 30;
 /// Between tries of what failed.
 const RETRY: Duration = Duration::from_secs(1);
 const FOR_EVER: Duration = Duration::from_hours(24);
@@ -121,22 +119,17 @@ async fn keep(mut state: State) {
     let mut groups = Box::pin(watch(client.clone(), kinds::node_groups(), Scope::default()));
     let mut nodes = Box::pin(watch(client, kinds::nodes(), labelled));
     let mut faults = state.config.faults.watch();
-    let mut beat = tokio::time::interval(LEASE_EVERY);
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut beats = 0_u32;
+    let mut beats = Beats::default();
     let mut recheck = FOR_EVER;
     loop {
+        let beat = beats.next().unwrap_or_else(|| Instant::now() + FOR_EVER);
         tokio::select! {
             Some(seen) = groups.next() => note(&mut state.groups, seen),
             Some(seen) = nodes.next() => note(&mut state.nodes, seen),
             Ok(()) = faults.changed() => {}
             () = tokio::time::sleep(recheck) => {}
-            _ = beat.tick() => {
-                state.renew_leases().await;
-                beats = beats.wrapping_add(1);
-                if beats.is_multiple_of(STATUS_EVERY) {
-                    state.report_all().await;
-                }
+            () = sleep_until(beat) => {
+                state.beat(beats.due(Instant::now())).await;
                 continue;
             }
         }
@@ -155,6 +148,7 @@ async fn keep(mut state: State) {
             None
         }
         .unwrap_or(FOR_EVER);
+        beats.sync(state.alive(), Instant::now());
     }
 }
 

@@ -1,7 +1,8 @@
 //! Groups and nodes as last seen, and the writes that bring them together.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
+use futures::{FutureExt as _, StreamExt as _, future::join_all, stream};
 use jiff::Timestamp;
 use kogge_api::{Condition, nodes::NodeGroupStatus, set_condition};
 use kogge_member::{DeleteOptions, Error, object};
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     Known, NodesConfig, PROVIDER,
+    beats::Due,
     decide::{NodeSeen, Observed, decide},
     exists, objects,
 };
@@ -17,6 +19,9 @@ use crate::{
     kubelet::OwnNodes,
     time::micros,
 };
+
+/// Nodes made side by side.
+const AT_ONCE: usize = 16;
 
 pub(super) struct State {
     pub config: NodesConfig,
@@ -67,9 +72,7 @@ impl State {
         for gone in &plan.delete {
             self.delete(gone).await?;
         }
-        for new in &plan.create {
-            self.create(new, group).await?;
-        }
+        self.create(&plan.create, group).await?;
         self.complete(group).await?;
         let out_of_stock = faults.out_of_stock.contains(&name);
         self.report_group(group, out_of_stock).await?;
@@ -99,23 +102,42 @@ impl State {
         Ok(())
     }
 
-    async fn create(&mut self, name: &str, group: &Value) -> Result<(), Error> {
-        let address = self.free_address();
-        // Known before it exists, so that no pod is bound to it unseen.
-        self.own.add(name, &address);
-        let made =
-            match self.config.client.create(&kinds::nodes(), &objects::node(name, group)).await {
-                Err(error) if error.is_conflict() => {
-                    self.config.client.get(&kinds::nodes(), "", name).await?
-                }
-                made => made?,
-            };
+    /// All of them side by side; those that came are known even where others failed.
+    async fn create(&mut self, names: &[String], group: &Value) -> Result<(), Error> {
+        let first = self.free_address();
+        let addresses = (u32::from(first)..).map(Ipv4Addr::from);
+        let new: Vec<(&String, String)> =
+            names.iter().zip(addresses.map(|it| it.to_string())).collect();
+        for (name, address) in &new {
+            // Known before it exists, so that no pod is bound to it unseen.
+            self.own.add(name, address);
+        }
+        let making: Vec<_> =
+            new.iter().map(|(name, address)| self.make(name, address, group).boxed()).collect();
+        let made: Vec<Result<Value, Error>> =
+            stream::iter(making).buffer_unordered(AT_ONCE).collect().await;
+        let known = self.nodes.get_or_insert_default();
+        let mut failed = Ok(());
+        for made in made {
+            match made {
+                Ok(node) => drop(known.insert(object::name(&node).to_owned(), node)),
+                Err(error) => failed = Err(error),
+            }
+        }
+        failed
+    }
+
+    async fn make(&self, name: &str, address: &str, group: &Value) -> Result<Value, Error> {
+        let client = &self.config.client;
+        let made = match client.create(&kinds::nodes(), &objects::node(name, group)).await {
+            Err(error) if error.is_conflict() => client.get(&kinds::nodes(), "", name).await?,
+            made => made?,
+        };
         let lease = objects::lease(name, object::uid(&made), (self.config.now)());
-        exists(self.config.client.create(&kinds::leases(), &lease).await)?;
-        let made = self.report_node(name, &address, group).await?;
-        self.nodes.get_or_insert_default().insert(name.to_owned(), made);
+        exists(client.create(&kinds::leases(), &lease).await)?;
+        let made = self.report_node(name, address, group).await?;
         tracing::info!(node = name, "a node has come");
-        Ok(())
+        Ok(made)
     }
 
     /// A creation that was cut short: a node that never told its status.
@@ -127,7 +149,7 @@ impl State {
             .map(|it| object::name(it).to_owned())
             .collect();
         for name in silent {
-            let address = self.free_address();
+            let address = self.free_address().to_string();
             let made = self.report_node(&name, &address, group).await?;
             self.nodes.get_or_insert_default().insert(name, made);
         }
@@ -175,33 +197,36 @@ impl State {
         Ok(())
     }
 
-    pub async fn renew_leases(&self) {
-        for node in self.alive() {
-            let name = object::name(node);
-            let now = (self.config.now)();
-            let patch = json!({"spec": {"renewTime": micros(now)}});
-            let client = &self.config.client;
-            let renewed = client.merge(&kinds::leases(), LEASE_NAMESPACE, name, None, &patch).await;
-            let renewed = match renewed {
-                Err(error) if error.is_not_found() => {
-                    let lease = objects::lease(name, object::uid(node), now);
-                    client.create(&kinds::leases(), &lease).await
-                }
-                renewed => renewed,
-            };
-            if let Err(error) = renewed {
-                tracing::debug!(error = %error.chain(), "could not renew a lease");
-            }
-            // A node that was given up as dead and is back says so at once.
-            if !is_ready(node) {
-                self.report_conditions(node).await;
-            }
+    /// Renews leases, and tells the status of those whose turn it is.
+    pub async fn beat(&self, due: Vec<Due>) {
+        let known = |it: &Due| Some((self.nodes.as_ref()?.get(&it.node)?, it.tells_status));
+        let telling =
+            due.iter().filter_map(known).map(|(node, status)| self.tell(node, status).boxed());
+        join_all(telling.collect::<Vec<_>>()).await;
+    }
+
+    async fn tell(&self, node: &Value, status: bool) {
+        self.renew_lease(node).await;
+        // A node that was given up as dead and is back says so at once.
+        if status || !is_ready(node) {
+            self.report_conditions(node).await;
         }
     }
 
-    pub async fn report_all(&self) {
-        for node in self.alive() {
-            self.report_conditions(node).await;
+    async fn renew_lease(&self, node: &Value) {
+        let (name, now) = (object::name(node), (self.config.now)());
+        let patch = json!({"spec": {"renewTime": micros(now)}});
+        let client = &self.config.client;
+        let renewed = client.merge(&kinds::leases(), LEASE_NAMESPACE, name, None, &patch).await;
+        let renewed = match renewed {
+            Err(error) if error.is_not_found() => {
+                let lease = objects::lease(name, object::uid(node), now);
+                client.create(&kinds::leases(), &lease).await
+            }
+            renewed => renewed,
+        };
+        if let Err(error) = renewed {
+            tracing::debug!(error = %error.chain(), "could not renew a lease");
         }
     }
 
@@ -217,14 +242,13 @@ impl State {
         }
     }
 
-    /// Our nodes whose kubelet runs.
-    fn alive(&self) -> impl Iterator<Item = &Value> {
+    /// The names of our nodes whose kubelet runs.
+    pub fn alive(&self) -> impl Iterator<Item = &str> {
         let dead = self.config.faults.state().dead;
-        let nodes = self.nodes.iter().flat_map(BTreeMap::values);
-        nodes.filter(move |it| {
-            let name = object::name(it);
-            self.own.address(name).is_some() && !dead.contains(name)
-        })
+        let names = self.nodes.iter().flat_map(BTreeMap::keys);
+        names
+            .filter(move |it| self.own.address(it).is_some() && !dead.contains(*it))
+            .map(String::as_str)
     }
 
     /// Lets the kubelet know which nodes it plays.
@@ -239,12 +263,12 @@ impl State {
     }
 
     /// 172.16.0.0/12 by counting from the highest one taken.
-    fn free_address(&self) -> String {
+    fn free_address(&self) -> Ipv4Addr {
         let taken = self.nodes.iter().flat_map(BTreeMap::values).map(address);
-        let highest = taken.filter_map(|it| it.parse::<std::net::Ipv4Addr>().ok()).max();
-        let base = u32::from(std::net::Ipv4Addr::new(172, 16, 0, 0));
+        let highest = taken.filter_map(|it| it.parse::<Ipv4Addr>().ok()).max();
+        let base = u32::from(Ipv4Addr::new(172, 16, 0, 0));
         let next = highest.map_or(base, u32::from).max(base) + 1;
-        std::net::Ipv4Addr::from(next).to_string()
+        Ipv4Addr::from(next)
     }
 }
 

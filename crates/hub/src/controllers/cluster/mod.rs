@@ -5,6 +5,7 @@
 
 mod credentials;
 mod decide;
+mod token;
 
 use std::{
     collections::BTreeMap,
@@ -12,8 +13,9 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kogge_api::fleet::Cluster;
-use kogge_member::{Error, ObjectKey};
+use kogge_member::{Error, ObjectKey, Resource};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -21,6 +23,7 @@ pub(crate) use self::credentials::{Access, access, data, secret_key};
 use self::{
     credentials::Missing,
     decide::{Effect, Observed, Plan, decide},
+    token::Renewal,
 };
 use crate::{
     cache::Changed,
@@ -32,6 +35,10 @@ use crate::{
 
 pub(crate) const GROUP: &str = "cluster.karmada.io";
 pub(crate) const API_VERSION: &str = "cluster.karmada.io/v1alpha1";
+
+/// A member that does not answer must not hold up the rest.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 const RESYNC: Duration = Duration::from_mins(5);
 
 pub(crate) struct ClusterController {
@@ -123,6 +130,57 @@ impl ClusterController {
     }
 }
 
+/// The Secret that holds a cluster's token, and the renewal that is due.
+struct Due {
+    secret: ObjectKey,
+    access: Access,
+    renewal: Renewal,
+}
+
+impl ClusterController {
+    fn due(&self, key: &ObjectKey) -> Option<Due> {
+        let cluster: Cluster = serde_json::from_value(self.hub.cache.value(key)?).ok()?;
+        let access = access(&self.hub, &cluster).ok()?;
+        let Access::Token(credentials) = &access else { return None };
+        let renewal = Renewal::of(&credentials.token)?;
+        let secret = secret_key(cluster.spec.secret_ref.as_ref()?);
+        (renewal.due <= (self.hub.now)()).then_some(Due { secret, access, renewal })
+    }
+
+    /// Asks the member for a new token with the present one; the agent starts anew with it.
+    async fn renew(&self, key: &ObjectKey) {
+        let Some(Due { secret, access, renewal }) = self.due(key) else { return };
+        let renewed = self.renew_with(&secret, &access, &renewal);
+        let renewed = tokio::time::timeout(PATIENCE, renewed).await;
+        if let Err(error) = renewed.unwrap_or_else(|_| Err("no answer in time".to_owned())) {
+            let cluster = key.name.as_str();
+            tracing::warn!(cluster, error, "the member's token could not be renewed");
+        }
+    }
+
+    async fn renew_with(
+        &self,
+        secret: &ObjectKey,
+        access: &Access,
+        renewal: &Renewal,
+    ) -> Result<(), String> {
+        let member = access.connect().await.map_err(|it| it.to_string())?;
+        let accounts = Resource::new("", "v1", "ServiceAccount", "serviceaccounts", true);
+        let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+            "spec": {"expirationSeconds": renewal.life.as_secs()}});
+        let (namespace, account) = (&renewal.namespace, &renewal.account);
+        let asked = member.post(&accounts, namespace, account, "token", &request).await;
+        let answer = asked.map_err(|it| it.chain())?;
+        let token = answer.pointer("/status/token").and_then(Value::as_str);
+        let token = token.ok_or("the member answered without a token")?;
+        let secrets = Resource::new("", "v1", "Secret", "secrets", true);
+        let patch = json!({"data": {"token": STANDARD.encode(token)}});
+        let written =
+            self.hub.client.merge(&secrets, &secret.namespace, &secret.name, None, &patch);
+        written.await.map(|_| ()).map_err(|it| it.chain())
+    }
+}
+
 impl Controller for ClusterController {
     const NAME: &'static str = "cluster";
 
@@ -145,6 +203,7 @@ impl Controller for ClusterController {
 
     async fn reconcile(&self, key: &ObjectKey) -> Result<Again, Error> {
         self.approve(key).await?;
+        self.renew(key).await;
         let plan = decide(&self.observe(key));
         self.apply(key, plan).await?;
         Ok(Some(RESYNC))

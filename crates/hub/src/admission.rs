@@ -7,9 +7,13 @@ use kogge_apiserver::{
     status::{Cause, Failure},
 };
 use kogge_member::ObjectKey;
-use kogge_placement::PolicySpec;
+use kogge_placement::{Policy, PolicyIndex, PolicySpec};
 
-use crate::{bindings, policies::Policies};
+use crate::{
+    bindings,
+    cache::Cache,
+    policies::{self, Policies},
+};
 
 const METRICS: &str = "metrics.k8s.io";
 
@@ -18,19 +22,20 @@ pub(crate) const HUB_USER: &str = "system:kogge:hub";
 
 pub(crate) struct HubAdmission {
     policies: Policies,
+    cache: Cache,
     /// Group and kind that only the hub writes.
     read_only: BTreeSet<(String, String)>,
 }
 
 impl HubAdmission {
-    pub fn new(policies: Policies) -> Self {
+    pub fn new(policies: Policies, cache: Cache) -> Self {
         let rows = kogge_api::rows();
         let read_only = rows
             .iter()
             .filter(|it| it.read_only)
             .map(|it| (it.group.to_owned(), it.kind.to_owned()))
             .collect();
-        Self { policies, read_only }
+        Self { policies, cache, read_only }
     }
 }
 
@@ -47,7 +52,7 @@ impl Admission for HubAdmission {
             return Ok(Vec::new());
         }
         if id.0 == "policy.karmada.io" && id.1.ends_with("PropagationPolicy") {
-            return review_policy(request);
+            return review_policy(request, &self.cache);
         }
         let namespace = request.namespace.clone().unwrap_or_default();
         let key = ObjectKey::new(&id.0, &id.1, &namespace, &request.name);
@@ -89,7 +94,7 @@ fn elsewhere(group: &str, resource: &str) -> Option<&'static str> {
 }
 
 /// A policy that the planner cannot read is refused, with the field's name.
-fn review_policy(request: &AdmissionRequest) -> Result<Vec<String>, Failure> {
+fn review_policy(request: &AdmissionRequest, cache: &Cache) -> Result<Vec<String>, Failure> {
     let spec = request.object.get("spec").cloned().unwrap_or_default();
     let spec: PolicySpec = serde_json::from_value(spec).map_err(|error| {
         let kind = &request.resource.kind;
@@ -102,5 +107,22 @@ fn review_policy(request: &AdmissionRequest) -> Result<Vec<String>, Failure> {
     if spec.resource_selectors.is_empty() {
         return Ok(vec!["spec.resourceSelectors is empty: the policy selects nothing".into()]);
     }
-    Ok(Vec::new())
+    let namespace = request.namespace.clone().filter(|it| !it.is_empty());
+    let policy = Policy { namespace, name: request.name.clone(), spec };
+    if selects_something(policy, cache) {
+        return Ok(Vec::new());
+    }
+    Ok(vec!["spec.resourceSelectors: the policy selects nothing that is on the hub yet".into()])
+}
+
+fn selects_something(policy: Policy, cache: &Cache) -> bool {
+    let selectors = &policy.spec.resource_selectors;
+    let kinds: BTreeSet<String> = selectors.iter().map(|it| it.kind.clone()).collect();
+    let index = PolicyIndex::new(vec![policy]);
+    let keys = cache.keys(|id| kinds.contains("*") || kinds.contains(&id.1));
+    keys.iter().filter(|it| bindings::may_be_template(it)).any(|key| {
+        let Some(object) = cache.value(key) else { return false };
+        let labels = policies::labels(&object);
+        index.select(&policies::template(&object, &labels)).is_some()
+    })
 }

@@ -52,9 +52,10 @@ pub struct Hub {
 impl Hub {
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let policies = Policies::default();
+        let cache = Cache::default();
         let config = Config {
             kinds: kinds::rows(),
-            admission: vec![Arc::new(HubAdmission::new(policies.clone()))],
+            admission: vec![Arc::new(HubAdmission::new(policies.clone(), cache.clone()))],
             authorization: Authorization::Rbac,
             now: options.now,
             git_version: KUBERNETES_VERSION.to_owned(),
@@ -65,7 +66,7 @@ impl Hub {
         let client = kogge_member::from_service(server.local(User::system(HUB_USER)));
         let (events, said) = Recorder::new();
         let hub: Shared = Arc::new(Context {
-            cache: Cache::default(),
+            cache,
             client: client.clone(),
             works: Works::new(id),
             events,

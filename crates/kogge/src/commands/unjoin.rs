@@ -2,10 +2,9 @@
 
 use std::io::Write;
 
-use anyhow::{Context as _, bail};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use anyhow::{Context as _, anyhow, bail};
 use kogge_agent::{MANAGED_LABEL, SYSTEM_NAMESPACE};
-use kogge_member::{Client, Credentials, DeleteOptions, Error, Resource};
+use kogge_member::{Client, DeleteOptions, Error, Resource};
 use serde_json::{Value, json};
 
 use super::join;
@@ -73,20 +72,7 @@ async fn refuse_listed(hub: &Client, name: &str) -> anyhow::Result<()> {
 
 /// A client of the member that answers, with what the hub keeps of it.
 async fn connect(hub: &Client, cluster: &Value) -> anyhow::Result<Client> {
-    let text = |path: &str| kogge_member::object::text(cluster, path).to_owned();
-    let secrets = Resource::new("", "v1", "Secret", "secrets", true);
-    let (namespace, name) = (text("/spec/secretRef/namespace"), text("/spec/secretRef/name"));
-    let secret = hub.get(&secrets, &namespace, &name).await.context("it has no credentials")?;
-    let data = |key: &str| STANDARD.decode(secret["data"][key].as_str()?).ok();
-    let token = data("token").context("its Secret holds no token")?;
-    let credentials = Credentials {
-        server: text("/spec/apiEndpoint"),
-        ca: data("caBundle"),
-        token: String::from_utf8_lossy(&token).trim().to_owned(),
-        insecure_skip_tls_verification: cluster.pointer("/spec/insecureSkipTLSVerification")
-            == Some(&Value::Bool(true)),
-    };
-    let member = kogge_member::from_token(&credentials).await?;
+    let member = kogge_hub::member_client(hub, cluster).await.map_err(|it| anyhow!(it))?;
     member.raw("/version").await?;
     Ok(member)
 }

@@ -5,11 +5,9 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kogge_api::{LocalReference, fleet::Cluster};
-use kogge_member::{Client, ConnectError, Credentials, ObjectKey};
+use kogge_member::{Client, ConnectError, Credentials, ObjectKey, Resource};
 use kogge_model::yaml::{Reading, documents};
 use serde_json::{Value, json};
-
-use crate::context::Shared;
 
 /// Fields of a kubeconfig's user that lead out of the Secret.
 const OUTSIDE: [&str; 5] =
@@ -53,8 +51,28 @@ pub(super) fn join_command(cluster: &str) -> String {
     format!("kogge join {cluster} --cluster-kubeconfig FILE")
 }
 
-/// From the Secret that the Cluster names.
-pub(crate) fn access(hub: &Shared, cluster: &Cluster) -> Result<Access, Missing> {
+/// A client of a cluster, with what a hub keeps of it: for those who are not the hub.
+pub async fn member_client(hub: &Client, cluster: &Value) -> Result<Client, String> {
+    let cluster: Cluster =
+        serde_json::from_value(cluster.clone()).map_err(|it| format!("it is no Cluster: {it}"))?;
+    let mut secret = None;
+    if let Some(key) = cluster.spec.secret_ref.as_ref().map(secret_key) {
+        let secrets = Resource::new("", "v1", "Secret", "secrets", true);
+        secret = match hub.get(&secrets, &key.namespace, &key.name).await {
+            Ok(it) => Some(it),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error.chain()),
+        };
+    }
+    let access = access(&cluster, |_| secret).map_err(|it| it.message)?;
+    access.connect().await.map_err(|it| it.to_string())
+}
+
+/// From the Secret that the Cluster names, which is looked for by `find`.
+pub(crate) fn access(
+    cluster: &Cluster,
+    find: impl FnOnce(&ObjectKey) -> Option<Value>,
+) -> Result<Access, Missing> {
     let command = join_command(&cluster.metadata.name);
     let missing = |reason: &'static str, what: String| Missing {
         reason,
@@ -65,7 +83,7 @@ pub(crate) fn access(hub: &Shared, cluster: &Cluster) -> Result<Access, Missing>
     };
     let key = secret_key(reference);
     let place = format!("Secret {}/{}", key.namespace, key.name);
-    let Some(secret) = hub.cache.value(&key) else {
+    let Some(secret) = find(&key) else {
         return Err(missing("NoCredentials", format!("{place} is not there")));
     };
     if let Some(token) = data(&secret, "token") {

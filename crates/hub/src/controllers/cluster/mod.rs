@@ -19,6 +19,7 @@ use kogge_member::{Error, ObjectKey, Resource};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+pub use self::credentials::member_client;
 pub(crate) use self::credentials::{Access, access, data, secret_key};
 use self::{
     credentials::Missing,
@@ -62,7 +63,7 @@ impl ClusterController {
         let object = self.hub.cache.value(key);
         let cluster: Option<Cluster> = object.and_then(|it| serde_json::from_value(it).ok());
         let access = match &cluster {
-            Some(cluster) => access(&self.hub, cluster),
+            Some(cluster) => access(cluster, |it| self.hub.cache.value(it)),
             None => Err(Missing { reason: "Deleted", message: String::new() }),
         };
         let running = self.running.lock().expect("no holder panics");
@@ -140,7 +141,7 @@ struct Due {
 impl ClusterController {
     fn due(&self, key: &ObjectKey) -> Option<Due> {
         let cluster: Cluster = serde_json::from_value(self.hub.cache.value(key)?).ok()?;
-        let access = access(&self.hub, &cluster).ok()?;
+        let access = access(&cluster, |it| self.hub.cache.value(it)).ok()?;
         let Access::Token(credentials) = &access else { return None };
         let renewal = Renewal::of(&credentials.token)?;
         let secret = secret_key(cluster.spec.secret_ref.as_ref()?);

@@ -115,7 +115,8 @@ impl FederationController {
     }
 
     async fn client(&self, cluster: &Cluster) -> Result<Client, String> {
-        let access = cluster::access(&self.hub, cluster).map_err(|it| it.message)?;
+        let access = cluster::access(cluster, |it| self.hub.cache.value(it));
+        let access = access.map_err(|it| it.message)?;
         access.connect().await.map_err(|it| it.to_string())
     }
 

@@ -122,7 +122,7 @@ fn of_leaving(name: &str, departure: Departure<'_>) -> MemberStatus {
             let some = some(templates.iter().map(String::as_str));
             (
                 "Draining",
-                format!("still placed there: {some}; if nothing else takes them, {unjoin}"),
+                format!("still placed there: {some}; what no other cluster takes stays; {unjoin}"),
             )
         }
         Departure::Drains(Left::Unknown(why)) => {

@@ -50,7 +50,8 @@ pub(super) enum Refused {
     NotYet(String),
 }
 
-/// All that was rendered, in the order of its applying, and what was put back on the way.
+/// What was applied, in that order, and what was put back on the way.
+#[derive(Default)]
 pub(super) struct Done {
     pub entries: Vec<InventoryEntry>,
     pub keys: Vec<ObjectKey>,
@@ -64,24 +65,37 @@ pub(super) struct Applier<'a> {
 }
 
 impl Applier<'_> {
-    /// Tries all that changed, then applies it. A refused object leaves the hub as it was.
-    pub async fn apply(&self, rendered: &[RenderedObject]) -> Result<Done, Refused> {
+    /// Tries all that changed, then applies it. A refused object leaves the hub as it was, unless
+    /// its kind comes with the set: then what was applied before it is told as well.
+    pub async fn apply(&self, rendered: &[RenderedObject]) -> Result<Done, (Refused, Done)> {
+        let mut done = Done::default();
+        let applied = self.apply_in_order(rendered, &mut done).await;
+        done.entries.sort();
+        match applied {
+            Ok(()) => Ok(done),
+            Err(refused) => Err((refused, done)),
+        }
+    }
+
+    async fn apply_in_order(
+        &self,
+        rendered: &[RenderedObject],
+        done: &mut Done,
+    ) -> Result<(), Refused> {
         let (mut items, late) = self.resolve(rendered).await?;
         items.sort_by(|a, b| order::compare(&a.value, &b.value));
-        let mut done = Done { entries: Vec::new(), keys: Vec::new(), put_back: Vec::new() };
         for item in items.iter().filter(|it| self.must_apply(it)) {
             self.refuse_stranger(item)?;
             self.try_out(item, &items).await?;
         }
         for item in &items {
-            self.put(item, &mut done).await?;
+            self.put(item, done).await?;
         }
         for item in self.served_now(late).await? {
             self.refuse_stranger(&item)?;
-            self.put(&item, &mut done).await?;
+            self.put(&item, done).await?;
         }
-        done.entries.sort();
-        Ok(done)
+        Ok(())
     }
 
     /// The objects with their resources, and those whose kind comes with the set.

@@ -24,7 +24,7 @@ use crate::controllers::source::REQUESTED_AT;
 pub(super) const OWNER_NAME: &str = "kustomize.toolkit.fluxcd.io/name";
 pub(super) const OWNER_NAMESPACE: &str = "kustomize.toolkit.fluxcd.io/namespace";
 /// The annotation by which a person agrees to deletions that are held.
-const APPROVE_DELETIONS: &str = "kogge.dev/approve-deletions";
+pub(super) const APPROVE_DELETIONS: &str = "kogge.dev/approve-deletions";
 
 const SHORTEST: Duration = Duration::from_millis(500);
 /// How long a failure waits at most before it is tried again, unless retryInterval says so.
@@ -40,6 +40,8 @@ pub(super) struct Attempt {
     pub outcome: Outcome,
     /// What is owned from now on; `None`: what was owned before.
     pub inventory: Option<Vec<InventoryEntry>>,
+    /// Without the person's word some of it would have waited.
+    pub used_approval: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -61,12 +63,12 @@ pub(super) enum Outcome {
 impl Attempt {
     pub fn failed(revision: &str, reason: &'static str, message: String) -> Self {
         let outcome = Outcome::Failed { reason, message };
-        Self { revision: revision.to_owned(), outcome, inventory: None }
+        Self { revision: revision.to_owned(), outcome, inventory: None, used_approval: false }
     }
 
     pub fn blocked(revision: &str, reason: &'static str, message: String) -> Self {
         let outcome = Outcome::Blocked { reason, message };
-        Self { revision: revision.to_owned(), outcome, inventory: None }
+        Self { revision: revision.to_owned(), outcome, inventory: None, used_approval: false }
     }
 }
 
@@ -175,6 +177,8 @@ pub(super) struct Pruned {
     pub delete: Vec<InventoryEntry>,
     pub keep: Vec<InventoryEntry>,
     pub held: Option<String>,
+    /// It goes on a person's word only.
+    pub used_approval: bool,
 }
 
 /// `wanted` is all that was rendered.
@@ -194,7 +198,11 @@ pub(super) fn what_left(it: &Kustomization, wanted: &[InventoryEntry]) -> Pruned
     };
     let mut keep = wanted.to_vec();
     match prune(&inventory, &whole, approved) {
-        Prune::Delete(gone) => Pruned { delete: of(&gone), keep, held: None },
+        Prune::Delete(gone) => {
+            let unasked = prune(&inventory, &whole, false);
+            let used_approval = matches!(unasked, Prune::Hold { .. });
+            Pruned { delete: of(&gone), keep, held: None, used_approval }
+        }
         Prune::Hold { why, waiting } => {
             let what = match why {
                 Hold::Empty => "the render is empty, so nothing is pruned".to_owned(),
@@ -209,9 +217,18 @@ pub(super) fn what_left(it: &Kustomization, wanted: &[InventoryEntry]) -> Pruned
             );
             keep.extend(of(&waiting));
             keep.sort();
-            Pruned { delete: Vec::new(), keep, held: Some(held) }
+            Pruned { keep, held: Some(held), ..Pruned::default() }
         }
     }
+}
+
+/// What is owned after a part of a revision was applied: what is there has to be pruned one day.
+pub(super) fn grown(it: &Kustomization, applied: &[InventoryEntry]) -> Option<Vec<InventoryEntry>> {
+    let owned = entries(it);
+    let new = applied.iter().filter(|new| !owned.iter().any(|it| it.id == new.id));
+    let mut all: Vec<InventoryEntry> = owned.iter().chain(new).cloned().collect();
+    all.sort();
+    (owned.len() < all.len()).then_some(all)
 }
 
 pub(super) fn entries(it: &Kustomization) -> &[InventoryEntry] {
@@ -274,7 +291,16 @@ mod tests {
         let mut it = owning(20);
         assert!(what_left(&it, &entries_of(0..5)).held.is_some());
         it.metadata.annotations.insert(APPROVE_DELETIONS.into(), "true".into());
-        assert_eq!(what_left(&it, &entries_of(0..5)).delete.len(), 15);
+        let left = what_left(&it, &entries_of(0..5));
+        assert_eq!((left.delete.len(), left.used_approval), (15, true));
+        assert!(!what_left(&it, &entries_of(0..19)).used_approval, "few need no word");
+    }
+
+    #[test]
+    fn what_was_applied_of_a_half_is_owned() {
+        let it = owning(3);
+        assert_eq!(grown(&it, &entries_of(1..3)), None);
+        assert_eq!(grown(&it, &entries_of(2..5)), Some(entries_of(0..5)));
     }
 
     #[test]
@@ -284,6 +310,7 @@ mod tests {
             revision: "main@sha1:1".into(),
             outcome: Outcome::Applied,
             inventory: Some(entries_of(0..2)),
+            used_approval: false,
         };
         let plan = decide(&it, &attempt, Timestamp::UNIX_EPOCH);
         assert!(plan.said.is_some());

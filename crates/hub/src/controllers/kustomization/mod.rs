@@ -20,7 +20,9 @@ use tokio::time::Instant;
 
 use self::{
     apply::{Applier, Done, Memory, Refused},
-    decide::{Attempt, Outcome, again, decide, entries, render_options, unsupported, waits_for},
+    decide::{
+        Attempt, Outcome, again, decide, entries, grown, render_options, unsupported, waits_for,
+    },
 };
 use super::source;
 use crate::{
@@ -67,11 +69,13 @@ impl KustomizationController {
         let applier = Applier { hub: &self.hub, memory: &self.memory, owner: key };
         let done = match applier.apply(&rendered).await {
             Ok(done) => done,
-            Err(Refused::Invalid(message)) => {
-                return Ok(Attempt::failed(&revision, "ReconciliationFailed", message));
-            }
-            Err(Refused::NotYet(message)) => {
-                return Ok(Attempt::blocked(&revision, "ReconciliationFailed", message));
+            Err((refused, done)) => {
+                let reason = "ReconciliationFailed";
+                let attempt = match refused {
+                    Refused::Invalid(message) => Attempt::failed(&revision, reason, message),
+                    Refused::NotYet(message) => Attempt::blocked(&revision, reason, message),
+                };
+                return Ok(Attempt { inventory: grown(it, &done.entries), ..attempt });
             }
         };
         for what in &done.put_back {
@@ -87,7 +91,8 @@ impl KustomizationController {
             Some(message) => Outcome::Failed { reason: "PruneHeld", message },
             None => self.health(key, it, &revision, &done),
         };
-        Ok(Attempt { revision, outcome, inventory: Some(left.keep) })
+        let used_approval = left.used_approval;
+        Ok(Attempt { revision, outcome, inventory: Some(left.keep), used_approval })
     }
 
     /// The source's revision, and what the path renders to there; else what keeps it from that.
@@ -180,6 +185,14 @@ impl KustomizationController {
         self.set_finalizers(key, owner, |all| all.retain(|it| it != FINALIZER)).await
     }
 
+    /// The word was for what is gone now, and not for what may leave later.
+    async fn use_up_approval(&self, key: &ObjectKey) -> Result<(), Error> {
+        let resource = self.hub.resource(API_VERSION, "Kustomization").await?;
+        let gone = json!({"metadata": {"annotations": {decide::APPROVE_DELETIONS: null}}});
+        let merged = self.hub.client.merge(&resource, &key.namespace, &key.name, None, &gone);
+        merged.await.map(|_| ())
+    }
+
     async fn set_finalizers(
         &self,
         key: &ObjectKey,
@@ -250,6 +263,15 @@ fn owners(change: &Changed) -> Vec<ObjectKey> {
     keys
 }
 
+/// Whether what is rendered from a source may be another now: how its last fetch went is no matter.
+fn is_another_source(change: &Changed) -> bool {
+    let revision = |it: &Option<Object>| {
+        let it = it.as_ref().map(Object::value)?;
+        it.pointer("/status/artifact/revision").cloned()
+    };
+    revision(&change.object) != revision(&change.previous) || change.is_of_more_than_status()
+}
+
 fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|it| it == part)
 }
@@ -260,6 +282,9 @@ impl Controller for KustomizationController {
     fn concerns(&self, change: &Changed) -> Vec<ObjectKey> {
         let key = &change.key;
         if key.group == source::GROUP {
+            if !is_another_source(change) {
+                return Vec::new();
+            }
             return self.all_where(|it| source_of(it) == *key);
         }
         if key.group != GROUP || key.kind != "Kustomization" {
@@ -295,6 +320,9 @@ impl Controller for KustomizationController {
         let plan = decide(&it, &attempt, (self.hub.now)());
         if let Some(status) = plan.status {
             self.hub.replace_status(API_VERSION, key, &json!(status)).await?;
+        }
+        if attempt.used_approval {
+            self.use_up_approval(key).await?;
         }
         if let Some((warning, reason, message)) = plan.said {
             self.hub.events.say(Event::about(&owner, warning, reason, message));

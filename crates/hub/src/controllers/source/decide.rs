@@ -27,6 +27,14 @@ pub(super) struct Failure {
     pub message: String,
 }
 
+/// What a fetch brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fetched {
+    pub revision: Revision,
+    /// Of the commit's tree, as Git has it: `sha1:<hex>`. Empty where it is too large to be read.
+    pub digest: String,
+}
+
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Plan {
     /// `None`: as it should be.
@@ -37,7 +45,7 @@ pub(super) struct Plan {
 
 pub(super) fn decide(
     before: &GitRepository,
-    fetched: &Result<Revision, Failure>,
+    fetched: &Result<Fetched, Failure>,
     now: Timestamp,
 ) -> Plan {
     let mut status = before.status.clone();
@@ -50,7 +58,7 @@ pub(super) fn decide(
         Condition::new(kind, holds, it.reason, it.message.as_str()).observed(generation)
     };
     match fetched {
-        Ok(revision) => {
+        Ok(Fetched { revision, digest }) => {
             let message = format!("stored artifact for revision '{}'", revision.label);
             if status.artifact.as_ref().is_none_or(|it| it.revision != revision.label) {
                 status.artifact = Some(Artifact {
@@ -59,6 +67,9 @@ pub(super) fn decide(
                     ..Artifact::default()
                 });
                 said = Some((false, "NewArtifact", message.clone()));
+            }
+            if let Some(artifact) = &mut status.artifact {
+                artifact.digest.clone_from(digest);
             }
             status.conditions.retain(|it| it.kind != "FetchFailed");
             for kind in ["Ready", "ArtifactInStorage"] {
@@ -116,31 +127,34 @@ pub(super) fn failure(error: &FetchError) -> Failure {
 mod tests {
     use super::*;
 
-    fn revision() -> Revision {
-        Revision { commit: "c0ffee".into(), label: "main@sha1:c0ffee".into() }
+    fn fetched() -> Fetched {
+        let revision = Revision { commit: "c0ffee".into(), label: "main@sha1:c0ffee".into() };
+        Fetched { revision, digest: "sha1:7ea".into() }
     }
 
     #[test]
     fn a_fetch_settles_in_one_round_and_is_said_once() {
         let now = Timestamp::UNIX_EPOCH;
         let mut it = GitRepository::default();
-        let plan = decide(&it, &Ok(revision()), now);
+        let plan = decide(&it, &Ok(fetched()), now);
         assert!(plan.said.is_some());
         it.status = plan.status.unwrap();
-        assert_eq!(decide(&it, &Ok(revision()), now), Plan::default());
+        let artifact = it.status.artifact.as_ref().unwrap();
+        assert_eq!((artifact.digest.as_str(), artifact.last_update_time), ("sha1:7ea", Some(now)));
+        assert_eq!(decide(&it, &Ok(fetched()), now), Plan::default());
     }
 
     #[test]
     fn a_failure_keeps_the_artifact_and_a_success_clears_it() {
         let now = Timestamp::UNIX_EPOCH;
         let mut it = GitRepository::default();
-        it.status = decide(&it, &Ok(revision()), now).status.unwrap();
+        it.status = decide(&it, &Ok(fetched()), now).status.unwrap();
         let gone = Failure { reason: "GitOperationFailed", message: "gone".into() };
         it.status = decide(&it, &Err(gone.clone()), now).status.unwrap();
         assert_eq!(it.status.artifact.as_ref().unwrap().revision, "main@sha1:c0ffee");
         assert!(!find_condition(&it.status.conditions, "Ready").unwrap().is_true());
         assert_eq!(decide(&it, &Err(gone), now), Plan::default());
-        it.status = decide(&it, &Ok(revision()), now).status.unwrap();
+        it.status = decide(&it, &Ok(fetched()), now).status.unwrap();
         assert!(find_condition(&it.status.conditions, "FetchFailed").is_none());
     }
 

@@ -10,12 +10,12 @@ use kogge_api::{
     flux::{GitRepository, GitRepositorySpec},
     parse_duration,
 };
-use kogge_git::{Credentials, Reference, Remote, Revision};
+use kogge_git::{Credentials, FetchError, Reference, Remote, Repository, Revision};
 use kogge_member::{Error, ObjectKey};
 use serde_json::json;
 
 pub(crate) use self::decide::REQUESTED_AT;
-use self::decide::{Failure, again, decide, failure, unsupported};
+use self::decide::{Failure, Fetched, again, decide, failure, unsupported};
 use crate::{
     cache::Changed,
     context::Shared,
@@ -38,7 +38,8 @@ impl SourceController {
         Self { hub, git }
     }
 
-    async fn fetch(&self, key: &ObjectKey, spec: &GitRepositorySpec) -> Result<Revision, Failure> {
+    async fn fetch(&self, key: &ObjectKey, it: &GitRepository) -> Result<Fetched, Failure> {
+        let spec = &it.spec;
         if let Some(failure) = unsupported(spec) {
             return Err(failure);
         }
@@ -48,12 +49,16 @@ impl SourceController {
             remote.timeout = timeout.max(Duration::from_secs(1));
         }
         let reference = reference(spec);
-        let (git, key) = (self.git.clone(), key.clone());
+        let (git, key, known) = (self.git.clone(), key.clone(), it.status.artifact.clone());
         let fetched = tokio::task::spawn_blocking(move || {
-            git.repository(&key, &remote.url)?.fetch(&remote, &reference)
+            let repository = git.repository(&key, &remote.url)?;
+            let revision = repository.fetch(&remote, &reference)?;
+            let known = known.filter(|it| it.revision == revision.label && !it.digest.is_empty());
+            let digest = known.map_or_else(|| digest(&repository, &revision), |it| it.digest);
+            Ok(Fetched { revision, digest })
         });
         match fetched.await {
-            Ok(fetched) => fetched.map_err(|it| failure(&it)),
+            Ok(fetched) => fetched.map_err(|it: FetchError| failure(&it)),
             Err(error) => Err(Failure { reason: "GitOperationFailed", message: error.to_string() }),
         }
     }
@@ -76,6 +81,13 @@ impl SourceController {
             .collect();
         Credentials::from_secret(&data).map_err(|it| failure(&it))
     }
+}
+
+fn digest(repository: &Repository, revision: &Revision) -> String {
+    let Ok(tree) = repository.tree(&revision.commit, "") else { return String::new() };
+    // What follows a plus sign is what symlinks lead to, and that is in the tree already.
+    let hash = tree.hash();
+    format!("sha1:{}", hash.split('+').next().unwrap_or_default())
 }
 
 fn reference(spec: &GitRepositorySpec) -> Reference {
@@ -119,7 +131,7 @@ impl Controller for SourceController {
         if repository.spec.suspend || repository.metadata.deletion_timestamp.is_some() {
             return Ok(None);
         }
-        let fetched = self.fetch(key, &repository.spec).await;
+        let fetched = self.fetch(key, &repository).await;
         let plan = decide(&repository, &fetched, (self.hub.now)());
         if let Some(status) = plan.status {
             self.hub.replace_status(API_VERSION, key, &json!(status)).await?;

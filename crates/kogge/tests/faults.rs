@@ -1,74 +1,21 @@
 //! Faults and bad input: each has a clear answer, and nothing is lost or pruned by it.
 
 mod common;
+#[path = "faults/wire.rs"]
+mod wire;
 
 use std::{
-    fs, io,
-    net::{Shutdown, TcpListener, TcpStream},
+    fs,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
 };
 
 use common::{Kubectl, kogge, up};
 use jiff::Timestamp;
 use kogge_git::{Author, commit_all, init_with};
+use wire::Wire;
 
 fn on<'a>(context: &'a str, words: &[&'a str]) -> Vec<&'a str> {
     ["--context", context].iter().chain(words).copied().collect()
-}
-
-/// A wire to a server that can be cut.
-struct Wire {
-    address: String,
-    is_cut: Arc<AtomicBool>,
-    open: Arc<Mutex<Vec<TcpStream>>>,
-}
-
-impl Wire {
-    fn to(server: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("bound").to_string();
-        let (is_cut, open) = (Arc::new(AtomicBool::new(false)), Arc::default());
-        let it = Self { address, is_cut, open };
-        let (server, is_cut, open) = (server.to_owned(), it.is_cut.clone(), it.open.clone());
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                if is_cut.load(Ordering::SeqCst) {
-                    continue;
-                }
-                let Ok(server) = TcpStream::connect(&server) else { continue };
-                let ends = [(&client, &server), (&server, &client)];
-                for (from, to) in ends {
-                    let (Ok(mut from), Ok(mut to)) = (from.try_clone(), to.try_clone()) else {
-                        continue;
-                    };
-                    thread::spawn(move || {
-                        // Ends when either side does, which is all there is to know.
-                        let _ = io::copy(&mut from, &mut to);
-                        let _ = to.shutdown(Shutdown::Both);
-                    });
-                }
-                open.lock().expect("no holder panics").extend([client, server]);
-            }
-        });
-        it
-    }
-
-    fn cut(&self) {
-        self.is_cut.store(true, Ordering::SeqCst);
-        for stream in self.open.lock().expect("no holder panics").drain(..) {
-            // It may have ended by itself.
-            let _ = stream.shutdown(Shutdown::Both);
-        }
-    }
-
-    fn mend(&self) {
-        self.is_cut.store(false, Ordering::SeqCst);
-    }
 }
 
 /// Reason and message of a cluster's Ready condition.
@@ -109,6 +56,14 @@ fn a_member_that_is_away_or_refuses_keeps_what_it_runs_and_comes_back() {
     fleet.wait(&on("member2", &["get", "service", "web", "-n", "my-project"]), "web");
     fleet.wait(&on("member2", &["get", "configmap", "new", "-n", "my-project"]), "new");
     fleet.wait(&["get", "events", "-n", "my-project"], "on member2: ");
+
+    // Connections that die without a word hold nothing up once the member answers again.
+    wire.fall_silent();
+    fleet.wait(&ready("member2"), "did not answer within");
+    fleet.ok(&on("member2", &["delete", "service", "web", "-n", "my-project"]));
+    wire.mend();
+    fleet.wait(&ready("member2"), "ClusterReady");
+    fleet.wait(&on("member2", &["get", "service", "web", "-n", "my-project"]), "web");
 
     // Credentials that are refused, that say nothing, and that are gone.
     let secret = ["get", "secret", "cluster-member3", "-n", "kogge-system", "-o"];

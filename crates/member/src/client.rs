@@ -1,6 +1,6 @@
 //! The verbs, on plain JSON objects.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{Method, Request, header};
 use serde_json::{Value, json};
@@ -11,6 +11,9 @@ use crate::{
     resource::Resource,
 };
 
+/// As long as an API server takes for a request at most, unless it is told otherwise.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 const JSON: &str = "application/json";
 const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
@@ -19,6 +22,7 @@ const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8
 pub struct Client {
     pub(crate) kube: kube::Client,
     pub(crate) kinds: Arc<Kinds>,
+    renewals: tokio::sync::watch::Sender<()>,
 }
 
 /// How a server-side apply is made.
@@ -41,7 +45,19 @@ pub struct DeleteOptions {
 
 impl Client {
     pub fn new(kube: kube::Client) -> Self {
-        Self { kube, kinds: Arc::default() }
+        Self { kube, kinds: Arc::default(), renewals: tokio::sync::watch::Sender::new(()) }
+    }
+
+    /// Gives up what is under way, of all clones; watches go on over new connections. For a server
+    /// that is back from silence: a connection that died with it would be waited on for minutes.
+    pub fn renew(&self) {
+        self.renewals.send_replace(());
+    }
+
+    /// Returns when the client is renewed next.
+    pub(crate) async fn renewed(&self) {
+        // The sender lives as long as the client does.
+        let _ = self.renewals.subscribe().changed().await;
     }
 
     pub async fn get(
@@ -202,7 +218,13 @@ impl Client {
         asked: Request<Vec<u8>>,
     ) -> Result<Value, Error> {
         let what = path.split('?').next().unwrap_or(path);
-        self.kube.request(asked).await.map_err(|error| Error::new(verb, what, Fault::from(error)))
+        let given_up = |why: &str| Fault::Unreachable(why.to_owned());
+        let answered = tokio::select! {
+            answered = self.kube.request(asked) => answered.map_err(Fault::from),
+            () = self.renewed() => Err(given_up("the connection was given up")),
+            () = tokio::time::sleep(PATIENCE) => Err(given_up("no answer within a minute")),
+        };
+        answered.map_err(|fault| Error::new(verb, what, fault))
     }
 }
 

@@ -73,7 +73,11 @@ type Sender = tokio::sync::mpsc::Sender<Seen>;
 async fn follow(client: &Client, resource: &Resource, scope: &Scope, send: &Sender) {
     let mut wait = RETRY.0;
     loop {
-        let broken = match list(client, resource, scope).await {
+        let listed = tokio::select! {
+            listed = list(client, resource, scope) => listed,
+            () = client.renewed() => continue,
+        };
+        let broken = match listed {
             Ok((items, mut version)) => {
                 wait = RETRY.0;
                 if send.send(Seen::Reset { items, version: version.clone() }).await.is_err() {
@@ -151,9 +155,19 @@ async fn events(
             .insert(header::ACCEPT, header::HeaderValue::from_static(METADATA_OBJECT));
     }
     let failed = |error| Error::new("watch", base(resource, scope), Fault::from(error));
-    let stream = client.kube.request_events::<Value>(asked).await.map_err(failed)?;
+    let mut renewed = std::pin::pin!(client.renewed());
+    let stream = tokio::select! {
+        stream = client.kube.request_events::<Value>(asked) => stream.map_err(failed)?,
+        () = &mut renewed => return Ok(()),
+    };
     let mut stream = std::pin::pin!(stream);
-    while let Some(event) = stream.try_next().await.map_err(failed)? {
+    loop {
+        // Not around the sending below, since what is given up there would be lost.
+        let event = tokio::select! {
+            event = stream.try_next() => event.map_err(failed)?,
+            () = &mut renewed => None,
+        };
+        let Some(event) = event else { return Ok(()) };
         let seen = match event {
             WatchEvent::Added(object) | WatchEvent::Modified(object) => {
                 resource_version(&object).clone_into(version);
@@ -173,7 +187,6 @@ async fn events(
             return Ok(());
         }
     }
-    Ok(())
 }
 
 fn base(resource: &Resource, scope: &Scope) -> String {

@@ -5,6 +5,7 @@ use kogge_agent::link::{ClusterState, Unready};
 use kogge_api::{
     Condition,
     ConditionStatus::{False, True, Unknown},
+    find_condition,
     fleet::{
         ApiEnablement, ApiResource, Cluster, ClusterStatus, NodeSummary, ResourceSummary, SyncMode,
     },
@@ -13,6 +14,8 @@ use kogge_api::{
 
 use super::credentials::{Access, Missing, join_command};
 
+/// As agents report it.
+const UNREACHABLE: &str = "ClusterNotReachable";
 const HELD: &str = "DeletionsHeld";
 
 /// The annotation by which a person agrees to deletions that are held.
@@ -37,6 +40,7 @@ pub(super) struct Observed {
 pub(super) enum Effect {
     StopAgent,
     StartAgent(Access),
+    RenewConnections,
     SetStatus(Box<ClusterStatus>),
 }
 
@@ -61,6 +65,8 @@ pub(super) fn decide(seen: &Observed) -> Plan {
         if let Some(access) = wanted {
             effects.push(Effect::StartAgent(access.clone()));
         }
+    } else if wanted.is_some() && is_back(seen) {
+        effects.push(Effect::RenewConnections);
     }
     if let Some(cluster) = &seen.cluster {
         let status = status(seen, cluster);
@@ -69,6 +75,14 @@ pub(super) fn decide(seen: &Observed) -> Plan {
         }
     }
     Plan { effects }
+}
+
+/// Whether a cluster answers that could not be reached. Its agent's watches may hang on connections
+/// that died without a word, and would hear of nothing for minutes.
+fn is_back(seen: &Observed) -> bool {
+    let known = seen.cluster.as_ref().map(|it| &it.status.conditions[..]).unwrap_or_default();
+    let was_away = find_condition(known, "Ready").is_some_and(|it| it.reason == UNREACHABLE);
+    was_away && seen.state.as_ref().is_some_and(|it| it.ready == Some(Ok(())))
 }
 
 fn status(seen: &Observed, cluster: &Cluster) -> ClusterStatus {
@@ -143,4 +157,64 @@ fn fill(status: &mut ClusterStatus, state: &ClusterState) {
         allocating: std::collections::BTreeMap::new(),
         allocated: state.allocated.clone(),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access() -> Access {
+        Access::Kubeconfig { server: "https://a".into(), text: String::new() }
+    }
+
+    fn cluster(ready: Result<(), Unready>) -> Observed {
+        Observed {
+            now: Timestamp::UNIX_EPOCH,
+            cluster: Some(Cluster::default()),
+            access: Ok(access()),
+            running: Some(access()),
+            state: Some(ClusterState { ready: Some(ready), ..ClusterState::default() }),
+            held: None,
+        }
+    }
+
+    fn unready(reason: &'static str) -> Result<(), Unready> {
+        Err(Unready { reason, message: "no".into() })
+    }
+
+    /// Writes the status that a plan sets; returns the plan's other effects.
+    fn play(seen: &mut Observed) -> Vec<Effect> {
+        let plan = decide(seen);
+        let (statuses, others): (Vec<_>, Vec<_>) =
+            plan.effects.into_iter().partition(|it| matches!(it, Effect::SetStatus(_)));
+        for status in statuses {
+            if let (Effect::SetStatus(status), Some(cluster)) = (status, &mut seen.cluster) {
+                cluster.status = *status;
+            }
+        }
+        others
+    }
+
+    #[test]
+    fn a_cluster_that_is_back_is_spoken_to_over_new_connections() {
+        let mut seen = cluster(unready(UNREACHABLE));
+        assert_eq!(play(&mut seen), []);
+        seen.state = cluster(Ok(())).state;
+        assert_eq!(play(&mut seen), [Effect::RenewConnections]);
+        assert_eq!(decide(&seen), Plan::default());
+        seen.state = cluster(unready("ClusterNotReady")).state;
+        play(&mut seen);
+        seen.state = cluster(Ok(())).state;
+        assert_eq!(play(&mut seen), [], "it was reached all the time");
+    }
+
+    #[test]
+    fn refused_credentials_name_the_command_that_helps() {
+        let mut seen = cluster(unready("CredentialsRefused"));
+        play(&mut seen);
+        let conditions = seen.cluster.map(|it| it.status.conditions).unwrap_or_default();
+        let ready = find_condition(&conditions, "Ready").map(|it| it.message.as_str());
+        let want = "no; for new credentials, run: kogge join  --cluster-kubeconfig FILE";
+        assert_eq!(ready, Some(want));
+    }
 }

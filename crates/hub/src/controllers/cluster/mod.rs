@@ -15,7 +15,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kogge_api::fleet::Cluster;
-use kogge_member::{Error, ObjectKey, Resource};
+use kogge_member::{Client, Error, ObjectKey, Resource};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -50,6 +50,7 @@ pub(crate) struct ClusterController {
 
 struct Running {
     access: Access,
+    client: Client,
     /// Dropped to stop the agent.
     _stop: watch::Sender<()>,
 }
@@ -85,6 +86,12 @@ impl ClusterController {
                     self.reports.forget_cluster(&key.name);
                 }
                 Effect::StartAgent(access) => self.start(&key.name, access).await,
+                Effect::RenewConnections => {
+                    let running = self.running.lock().expect("no holder panics");
+                    if let Some(it) = running.get(&key.name) {
+                        it.client.renew();
+                    }
+                }
                 Effect::SetStatus(status) => {
                     let status = json!(status);
                     self.hub.patch_status(API_VERSION, key, &status).await?;
@@ -106,13 +113,13 @@ impl ClusterController {
         let link = ClusterLink::new(cluster, self.hub.works.clone(), self.reports.clone());
         let config = kogge_agent::Config {
             cluster: cluster.to_owned(),
-            client,
+            client: client.clone(),
             link: Arc::new(link),
             now: self.hub.now,
         };
         tokio::spawn(kogge_agent::run(config, stopped));
         tracing::info!(cluster, server = access.server(), "agent started");
-        let running = Running { access, _stop: stop };
+        let running = Running { access, client, _stop: stop };
         self.running.lock().expect("no holder panics").insert(cluster.to_owned(), running);
     }
 

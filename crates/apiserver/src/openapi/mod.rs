@@ -1,4 +1,5 @@
-//! OpenAPI v3 of what is served: an index, and a document for each group and version.
+//! OpenAPI v3 of what is served: an index, and a document for each group and version. Of
+//! version 2 there is an empty document only.
 //!
 //! `schemas` writes types, `paths` operations, `document` puts both together. A
 //! document is made when it is first asked for and kept while its kinds stay
@@ -26,6 +27,14 @@ use crate::{
     encode::{typed, value},
     status::Failure,
 };
+
+/// The only form of version 2 that clients ask for.
+const V2: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+/// What it is called in answers: an `@` is none of a media type's characters.
+const V2_ANSWER: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+/// A document of version 2 that describes nothing, so that whoever would check objects by it
+/// (kubectl does for what is in a List) leaves that to the server: swagger, info, paths, definitions.
+const V2_DOCUMENT: &[u8] = b"\x0a\x032.0\x12\x0b\x0a\x05kogge\x12\x02v1\x42\x00\x4a\x00";
 
 /// A kind as its documents need it.
 #[expect(clippy::struct_field_names, reason = "a kind's kind is what Kubernetes calls it")]
@@ -75,6 +84,9 @@ impl OpenApi {
         path: &[&str],
         headers: &HeaderMap,
     ) -> Result<Response<Body>, Failure> {
+        if path == ["v2"] && accepts(headers, V2) {
+            return Ok(typed(200, V2_ANSWER, Body::whole(V2_DOCUMENT)));
+        }
         if !accepts_json(headers) {
             let message = "only the following media types are accepted: application/json";
             return Err(Failure::new(406, "NotAcceptable", message));
@@ -123,6 +135,11 @@ impl OpenApi {
         lock().insert(place.to_owned(), (hash, bytes.clone()));
         bytes
     }
+}
+
+fn accepts(headers: &HeaderMap, media: &str) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|it| it.to_str().ok()).unwrap_or_default();
+    accept.split(',').any(|it| it.split(';').next().is_some_and(|it| it.trim() == media))
 }
 
 fn accepts_json(headers: &HeaderMap) -> bool {

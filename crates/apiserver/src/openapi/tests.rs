@@ -139,6 +139,7 @@ fn what_is_not_there_or_not_json_is_refused() {
     assert_eq!(refuse(&["v3"], protobuf), 406);
     assert_eq!(refuse(&["v3"], "application/json"), 200);
     assert_eq!(refuse(&["v2"], "*/*"), 404);
+    assert_eq!(refuse(&["v2"], V2), 200);
     assert_eq!(refuse(&["v3", "apis", "nothing", "v1"], "*/*"), 404);
 }
 

@@ -37,6 +37,21 @@ fn applying_makes_changes_and_takes_away() {
 }
 
 #[test]
+fn what_is_in_a_list_is_applied_and_checked() {
+    each(|it| {
+        let item = |name: &str, field: &str| {
+            format!("- {{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}, {field}}}\n")
+        };
+        let list = |items: &str| format!("apiVersion: v1\nkind: List\nitems:\n{items}");
+        let both = list(&(item("x", "data: {a: b}") + &item("y", "data: {a: b}")));
+        assert_eq!(it.apply(&both, &[]), "configmap/x created\nconfigmap/y created\n");
+        assert_eq!(it.apply(&both, &[]), "configmap/x unchanged\nconfigmap/y unchanged\n");
+        let wrong = list(&item("z", "dato: {a: b}"));
+        it.refuses(&["apply", "-f", "-"], &wrong, &["unknown field", "dato"]);
+    });
+}
+
+#[test]
 fn applying_merges_lists_by_their_keys() {
     each(|it| {
         it.apply(WEB, &[]);

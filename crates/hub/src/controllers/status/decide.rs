@@ -107,14 +107,55 @@ fn binding_status(seen: &Observed, binding: &ResourceBinding) -> BindingStatus {
         set_condition(&mut status.conditions, condition, seen.now);
         status.scheduler_observed_generation = binding.metadata.generation;
     }
-    status.aggregated_status = seen.targets.iter().map(|it| item(seen, it)).collect();
+    let wanted = Wanted::of(&seen.template, bindings::is_divided(&binding.spec));
+    let items = seen.targets.iter().map(|it| item(&wanted, it, seen.now));
+    status.aggregated_status = items.collect();
     set_condition(&mut status.conditions, fully_applied(&seen.targets), seen.now);
     status
 }
 
-fn item(seen: &Observed, target: &Target) -> AggregatedStatusItem {
+/// What members are to be like, as far as somebody said so: what defaults say on the hub is their
+/// own affair.
+struct Wanted<'a> {
+    template: &'a Value,
+    spec: Value,
+    divided: bool,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(template: &'a Value, divided: bool) -> Self {
+        let spec = kogge_sync::strip::for_member(template)["spec"].take();
+        Self { template, spec, divided }
+    }
+
+    /// The member's object, as well as it can be known here.
+    fn live(&self, target: &Target) -> Value {
+        let mut live = json!({
+            "apiVersion": self.template["apiVersion"], "kind": self.template["kind"],
+            "metadata": {"generation": target.report.generation}, "spec": self.spec,
+        });
+        let status = target.report.status.as_ref();
+        let replicas = if self.divided {
+            target.replicas.map(Value::from)
+        } else if self.spec.get("replicas").is_none() {
+            // As many as the member has by itself, an autoscaler's wish for one.
+            status.and_then(|it| it.get("replicas")).cloned()
+        } else {
+            None
+        };
+        if let (Some(replicas), Some(spec)) = (replicas, live["spec"].as_object_mut()) {
+            spec.insert("replicas".to_owned(), replicas);
+        }
+        if let Some(status) = status {
+            live["status"] = status.clone();
+        }
+        live
+    }
+}
+
+fn item(wanted: &Wanted<'_>, target: &Target, now: Timestamp) -> AggregatedStatusItem {
     let status = target.report.status.clone();
-    let (health, message) = health_of(seen, target);
+    let (health, message) = health_of(wanted, target, now);
     AggregatedStatusItem {
         cluster_name: target.cluster.clone(),
         status: status.map(without_noise),
@@ -125,7 +166,7 @@ fn item(seen: &Observed, target: &Target) -> AggregatedStatusItem {
 }
 
 /// `Healthy`, `Unhealthy` or `Unknown`, and what is wrong.
-fn health_of(seen: &Observed, target: &Target) -> (&'static str, String) {
+fn health_of(wanted: &Wanted<'_>, target: &Target, now: Timestamp) -> (&'static str, String) {
     if let Some(Err(unready)) = &target.ready {
         return ("Unknown", unready.message.clone());
     }
@@ -136,19 +177,7 @@ fn health_of(seen: &Observed, target: &Target) -> (&'static str, String) {
         None => return ("Unknown", "not applied yet".to_owned()),
         Some(Outcome::Applied) => {}
     }
-    let mut live = json!({
-        "apiVersion": seen.template["apiVersion"], "kind": seen.template["kind"],
-        "metadata": {"generation": target.report.generation}, "spec": seen.template["spec"],
-    });
-    if let Some(replicas) = target.replicas
-        && live.pointer("/spec/replicas").is_some()
-    {
-        live["spec"]["replicas"] = replicas.into();
-    }
-    if let Some(status) = &target.report.status {
-        live["status"] = status.clone();
-    }
-    let health = health::health(&live, seen.now);
+    let health = health::health(&wanted.live(target), now);
     match health.state {
         health::State::Current => ("Healthy", health.message),
         health::State::Unknown => ("Unknown", health.message),
@@ -178,5 +207,50 @@ fn fully_applied(targets: &[Target]) -> Condition {
         let message =
             format!("applied on {done} of {all} clusters, not yet on {}", missing.join(", "));
         Condition::new("FullyApplied", False, "FullyAppliedFailed", message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A Deployment whose `replicas` somebody set, or the hub's defaults.
+    fn deployment(set: bool) -> Value {
+        let mut owned = json!({"f:spec": {"f:selector": {}}});
+        if set {
+            owned["f:spec"]["f:replicas"] = json!({});
+        }
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": "web", "namespace": "shop", "managedFields": [
+                {"manager": "kubectl", "operation": "Apply", "fieldsV1": owned}]},
+            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "web"}}},
+        })
+    }
+
+    #[track_caller]
+    fn check(set: bool, divided: bool, replicas: Option<u32>, have: u32, want: &str) {
+        let counts = json!({"observedGeneration": 1, "replicas": have, "updatedReplicas": have,
+            "availableReplicas": have, "readyReplicas": have});
+        let report = ObjectReport {
+            outcome: Some(Outcome::Applied),
+            generation: 1,
+            status: Some(counts),
+            ..ObjectReport::default()
+        };
+        let target =
+            Target { cluster: "eu".into(), replicas, wanted: None, ready: Some(Ok(())), report };
+        let template = deployment(set);
+        let (health, message) =
+            health_of(&Wanted::of(&template, divided), &target, Timestamp::UNIX_EPOCH);
+        assert_eq!(format!("{health} {message}").trim(), want);
+    }
+
+    #[test]
+    fn replicas_that_nobody_set_are_the_members_own() {
+        check(false, false, Some(1), 2, "Healthy");
+        check(true, false, Some(1), 2, "Unhealthy 1 old pods are left");
+        check(false, true, Some(3), 2, "Unhealthy created: 2/3");
+        check(false, true, Some(2), 2, "Healthy");
     }
 }

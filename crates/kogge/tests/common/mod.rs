@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::{
+    ffi::OsStr,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -23,8 +24,14 @@ pub fn kogge() -> Command {
 
 /// Starts `kogge up` and waits until it says that the fleet is ready.
 pub fn up(dir: &Path) -> Process {
+    up_with(dir, &[])
+}
+
+/// The same, in another environment.
+pub fn up_with(dir: &Path, environment: &[(&str, &OsStr)]) -> Process {
     let mut command = kogge();
     command.args(["up", "--port", "0", "--data-dir"]).arg(dir);
+    command.envs(environment.iter().copied());
     let log = dir.with_extension("log");
     let mut process =
         Process::spawn("kogge up", command, &log, Leash::Watchdog).expect("kogge starts");
@@ -54,6 +61,17 @@ impl Kubectl {
     #[track_caller]
     pub fn ok(&self, words: &[&str]) -> String {
         self.run(words).unwrap_or_else(|said| panic!("kubectl {words:?}: {said}"))
+    }
+
+    /// What `kogge why` says of an object.
+    #[track_caller]
+    pub fn why(&self, object: &str, namespace: &str) -> String {
+        let mut command = kogge();
+        command.args(["why", object, "-n", namespace, "--kubeconfig"]).arg(&self.kubeconfig);
+        let output = command.output().expect("kogge runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "kogge why {object}: {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Waits until a command prints something that contains `text`.

@@ -148,7 +148,7 @@ fn waits(claims: &[Claim]) -> Vec<(String, String)> {
 
 fn wrong(known: &Known) -> Vec<String> {
     let mut wrong = Vec::new();
-    if let Some(it) = condition(&known.source, "Ready").filter(|it| it["status"] != "True") {
+    if let Some(it) = condition(&known.source, "Ready").filter(|it| it["status"] == "False") {
         let (name, namespace) = (object::name(&known.source), object::namespace(&known.source));
         wrong.push(format!("Kustomization {namespace}/{name}: {}", said(it)));
     }

@@ -28,10 +28,10 @@ use std::{collections::BTreeSet, time::Duration};
 use futures::{StreamExt as _, stream::SelectAll};
 use jiff::{SignedDuration, Timestamp};
 use kogge_member::{
-    Client, DeleteOptions, Error,
+    Client, DeleteOptions, Error, object,
     watch::{Scope, Seen, watch},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
 use self::{
@@ -39,8 +39,10 @@ use self::{
     timers::Timers,
     world::World,
 };
+use crate::{kinds, time::seconds};
 
 const RETRY: Duration = Duration::from_millis(500);
+const MANAGER: &str = "kube-controller-manager";
 const IDLE: Duration = Duration::from_mins(1);
 
 /// What is to be done to the cluster.
@@ -58,6 +60,12 @@ enum Effect {
         key: Key,
         subresource: Option<&'static str>,
         patch: Value,
+    },
+    /// An event about the object: something its owner must mend.
+    Warn {
+        about: Key,
+        reason: &'static str,
+        message: String,
     },
 }
 
@@ -166,6 +174,13 @@ impl Controllers {
             }
             Effect::Delete(key) => self.delete(&key, None).await?,
             Effect::Remove(key) => self.delete(&key, Some(0)).await?,
+            Effect::Warn { about, reason, message } => {
+                let event =
+                    self.world.get(&about).map(|it| event(it, reason, &message, (self.now)()));
+                if let Some(event) = event {
+                    self.client.create(&kinds::events(), &event).await?;
+                }
+            }
             Effect::Patch { key, subresource, patch } => {
                 let resource = key.kind.resource();
                 let changed = self
@@ -185,6 +200,20 @@ impl Controllers {
         self.world.mark_deleted(key);
         Ok(())
     }
+}
+
+fn event(about: &Value, reason: &str, message: &str, now: Timestamp) -> Value {
+    let (namespace, time) = (object::namespace(about), seconds(now));
+    json!({
+        "apiVersion": "v1", "kind": "Event",
+        "metadata": {"name": format!("{}.{:x}", object::name(about), now.as_nanosecond()),
+            "namespace": namespace},
+        "involvedObject": {"apiVersion": about["apiVersion"], "kind": about["kind"],
+            "name": object::name(about), "namespace": namespace, "uid": object::uid(about)},
+        "type": "Warning", "reason": reason, "message": message, "count": 1,
+        "source": {"component": MANAGER}, "reportingComponent": MANAGER, "reportingInstance": "",
+        "firstTimestamp": time, "lastTimestamp": time,
+    })
 }
 
 fn decide(world: &World, key: &Key, now: Timestamp) -> Plan {

@@ -120,6 +120,7 @@ mod tests {
                     it["metadata"]["resourceVersion"] = version.to_string().into();
                     world.set(key.kind, it);
                 }
+                Effect::Warn { message, .. } => panic!("{message}"),
                 Effect::Delete(key) | Effect::Remove(key) => {
                     let it = world.get(&key).unwrap().clone();
                     world.remove(key.kind, &it);

@@ -48,8 +48,8 @@ pub(super) fn decide(world: &World, key: &Key, now: Timestamp) -> Plan {
                 plan.effects.extend(effects);
             }
         }
-        Err(why) => {
-            tracing::warn!(name = key.name, namespace = key.namespace, why, "unparseable schedule");
+        Err((reason, message)) => {
+            plan.effects.push(Effect::Warn { about: key.clone(), reason, message });
         }
     }
     plan.effects.extend(status(key, cron, &said));
@@ -63,11 +63,16 @@ struct Due {
     next: Option<Timestamp>,
 }
 
-fn due(cron: &Value, now: Timestamp) -> Result<Due, String> {
-    let schedule =
-        Schedule::parse(object::text(cron, "/spec/schedule")).map_err(|it| it.to_string())?;
+/// Why a schedule says nothing, as reason and message.
+type Fault = (&'static str, String);
+
+fn due(cron: &Value, now: Timestamp) -> Result<Due, Fault> {
+    let written = object::text(cron, "/spec/schedule");
+    let schedule = Schedule::parse(written)
+        .map_err(|it| ("UnparseableSchedule", format!("unparseable schedule {written:?}: {it}")))?;
     let zone = match cron["spec"]["timeZone"].as_str() {
-        Some(name) => TimeZone::get(name).map_err(|it| it.to_string())?,
+        Some(name) => TimeZone::get(name)
+            .map_err(|_| ("UnknownTimeZone", format!("invalid timeZone: {name:?}: unknown")))?,
         None => TimeZone::UTC,
     };
     let time = |path: &str| object::text(cron, path).parse::<Timestamp>().ok();

@@ -125,6 +125,17 @@ fn history_is_kept_up_to_its_limits() {
 fn a_zone_is_heeded() {
     let zoned = world(&json!({"schedule": "0 14 * * *", "timeZone": "Europe/Berlin"}), &[]);
     assert_eq!(made(&decide(&zoned, &key(), at("13:00:00"))), [name("13:00:00")]);
-    let nowhere = world(&json!({"timeZone": "Mars/Base"}), &[]);
-    assert_eq!(made(&decide(&nowhere, &key(), at("13:00:00"))), [""; 0]);
+}
+
+#[test]
+fn a_schedule_that_says_nothing_is_complained_of() {
+    let faults = [
+        (json!({"timeZone": "Mars/Base"}), "UnknownTimeZone"),
+        (json!({"schedule": "* * *"}), "UnparseableSchedule"),
+    ];
+    for (spec, want) in faults {
+        let plan = decide(&world(&spec, &[]), &key(), at("13:00:00"));
+        let [Effect::Warn { reason, .. }] = &plan.effects[..] else { panic!("{plan:?}") };
+        assert_eq!((*reason, plan.recheck_after), (want, None));
+    }
 }

@@ -97,11 +97,13 @@ struct Played {
     version: u64,
     now: Timestamp,
     works: bool,
+    /// Every round is cut short after this many effects.
+    most: usize,
 }
 
 impl Played {
     fn new() -> Self {
-        Self { world: World::default(), version: 0, now: NOON, works: true }
+        Self { world: World::default(), version: 0, now: NOON, works: true, most: usize::MAX }
     }
 
     fn key() -> Key {
@@ -124,12 +126,12 @@ impl Played {
     }
 
     fn settle(&mut self) {
-        for _ in 0..20 {
+        for _ in 0..60 {
             let Plan { effects, .. } = decide(&self.world, &Self::key(), self.now);
             if effects.is_empty() {
                 return;
             }
-            for effect in effects {
+            for effect in effects.into_iter().take(self.most) {
                 self.carry_out(effect);
             }
         }
@@ -150,6 +152,7 @@ impl Played {
                 }
                 self.put(key.kind, it);
             }
+            Effect::Warn { message, .. } => panic!("{message}"),
             Effect::Delete(key) | Effect::Remove(key) => {
                 let it = self.world.get(&key).unwrap().clone();
                 self.world.remove(key.kind, &it);
@@ -260,5 +263,17 @@ fn a_paused_deployment_rolls_only_after_it_is_resumed() {
     played.apply(whole("b", &json!({"replicas": 3})));
     played.settle();
     assert_eq!(played.sets(), [pair("1", 0), pair("2", 3)]);
+    assert_eq!(played.progressing(), ("True".into(), "NewReplicaSetAvailable".into()));
+}
+
+#[test]
+fn a_round_cut_short_is_finished_by_the_next() {
+    let mut played = Played { most: 1, ..Played::new() };
+    for image in ["a", "b", "a"] {
+        played.apply(whole(image, &json!({})));
+        played.settle();
+    }
+    assert_eq!(played.sets(), [pair("2", 0), pair("3", 2)]);
+    assert_eq!(object::annotation(played.deployment(), REVISION), Some("3"));
     assert_eq!(played.progressing(), ("True".into(), "NewReplicaSetAvailable".into()));
 }

@@ -17,11 +17,17 @@ struct Played {
     world: World,
     version: u64,
     now: Timestamp,
+    /// Every round is cut short after this many effects.
+    most: usize,
 }
 
 impl Played {
     fn start(spec: &Value) -> Self {
-        let mut it = Self { world: World::default(), version: 0, now: NOON };
+        Self::start_cut(spec, usize::MAX)
+    }
+
+    fn start_cut(spec: &Value, most: usize) -> Self {
+        let mut it = Self { world: World::default(), version: 0, now: NOON, most };
         let mut spec = spec.clone();
         spec["template"] =
             json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "c"}]}});
@@ -56,12 +62,12 @@ impl Played {
     }
 
     fn settle(&mut self) {
-        for _ in 0..20 {
+        for _ in 0..60 {
             let effects = self.plan().effects;
             if effects.is_empty() {
                 return;
             }
-            for effect in effects {
+            for effect in effects.into_iter().take(self.most) {
                 self.carry_out(effect);
             }
         }
@@ -92,6 +98,7 @@ impl Played {
                     self.put(key.kind, it);
                 }
             }
+            Effect::Warn { message, .. } => panic!("{message}"),
             Effect::Delete(key) | Effect::Remove(key) => {
                 let mut it = self.world.get(&key).unwrap().clone();
                 it["metadata"]["deletionTimestamp"] = "now".into();
@@ -249,4 +256,21 @@ fn the_pods_of_a_job_that_is_gone_are_let_go() {
     assert_eq!(job.plan().effects.len(), 1);
     job.settle();
     assert!(job.running().iter().all(|it| !is_tracked(it)));
+}
+
+#[test]
+fn a_round_cut_short_is_finished_by_the_next() {
+    for most in 1..4 {
+        let spec = json!({"parallelism": 2, "completions": 3});
+        let mut job = Played::start_cut(&spec, most);
+        for phase in ["Succeeded", "Failed"] {
+            job.end(phase);
+        }
+        job.now += SignedDuration::from_secs(10);
+        job.settle();
+        job.end("Succeeded");
+        job.end("Succeeded");
+        assert_eq!(job.says(), pair("Complete", "CompletionsReached"));
+        assert_eq!((job.number("succeeded"), job.number("failed")), (3, 1), "{most} at a time");
+    }
 }

@@ -90,6 +90,7 @@ impl Played {
                 }
                 self.put(key.kind, it);
             }
+            Effect::Warn { message, .. } => panic!("{message}"),
             Effect::Delete(key) | Effect::Remove(key) => {
                 let it = self.world.get(&key).unwrap().clone();
                 self.world.remove(key.kind, &it);

@@ -14,7 +14,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use futures::{Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use kogge_member::{
     Client, Resource, object,
     watch::{Scope, Seen, watch},
@@ -30,7 +30,7 @@ const NODES: usize = 50;
 const ONE_BY_ONE: usize = 200;
 const AT_ONCE: usize = 1000;
 const WARM: Duration = Duration::from_secs(15);
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 const PATIENCE: Duration = Duration::from_mins(2);
 
 fn main() -> anyhow::Result<()> {
@@ -146,21 +146,19 @@ async fn all_at_once(client: &Client) -> anyhow::Result<()> {
     let started = Instant::now();
     let creator = client.clone();
     let creating = tokio::spawn(async move {
-        futures::stream::iter(0..AT_ONCE)
-            .for_each_concurrent(16, |number| {
-                let client = creator.clone();
-                async move {
-                    let made =
-                        client.create(&pods(), &pod(&format!("many-{number}"), number)).await;
-                    made.map(drop).unwrap_or_else(|error| println!("{}", error.chain()));
-                }
-            })
-            .await;
-        started.elapsed()
+        let all = futures::stream::iter((0..AT_ONCE).map(Ok::<_, kogge_member::Error>));
+        let create = |number: usize| {
+            let client = creator.clone();
+            async move {
+                let pod = pod(&format!("many-{number}"), number);
+                client.create(&pods(), &pod).await.map(drop)
+            }
+        };
+        all.try_for_each_concurrent(16, create).await.map(|()| started.elapsed())
     });
     let mut moments = Moments::default();
     moments.until_running(&mut seen, AT_ONCE).await?;
-    let (all, created) = (started.elapsed().as_millis(), creating.await?.as_millis());
+    let (all, created) = (started.elapsed().as_millis(), creating.await??.as_millis());
     println!("{AT_ONCE} bound pods created in {created} ms, all Running after {all} ms");
     moments.say("bound -> Running, all at once");
     Ok(())

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{condition, is_done, spec, start};
-use kogge_member::object;
+use kogge_member::{Resource, object};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -58,4 +58,20 @@ async fn an_autoscaler_keeps_its_bounds_and_makes_no_metrics_up() {
         (&active["status"], &active["reason"]),
         (&json!("False"), &json!("FailedGetResourceMetric"))
     );
+}
+
+#[tokio::test]
+async fn every_namespace_has_its_default_account() {
+    let member = start(1).await;
+    let namespaces = Resource::new("", "v1", "Namespace", "namespaces", false);
+    let shop = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
+    member.client.create(&namespaces, &shop).await.unwrap();
+    let named = |it: &[Value]| {
+        let has = |namespace: &str| {
+            let default = |it: &&Value| object::name(it) == "default";
+            it.iter().filter(default).any(|it| object::namespace(it) == namespace)
+        };
+        has("default") && has("shop")
+    };
+    member.until("ServiceAccount", named).await;
 }

@@ -7,7 +7,7 @@ mod decide;
 mod own;
 mod status;
 
-use std::{collections::HashMap, net::Ipv4Addr, time::Duration};
+use std::{collections::HashMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use futures::StreamExt as _;
 use jiff::Timestamp;
@@ -16,13 +16,18 @@ use kogge_member::{
     watch::{Scope, Seen, watch},
 };
 use serde_json::{Value, json};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::{
+    sync::Semaphore,
+    task::{AbortHandle, JoinSet},
+};
 
 use self::decide::{Step, decide};
 pub(crate) use self::own::OwnNodes;
 use crate::{Faults, kinds, nodes::NodesConfig};
 
 const RETRY: Duration = Duration::from_millis(500);
+/// Writes side by side: each has a connection of its own to a real cluster, which stays.
+const AT_ONCE: usize = 16;
 /// What a shell says of a process that was told to go.
 const TERMINATED: i64 = 143;
 
@@ -37,6 +42,7 @@ pub(crate) struct Kubelet {
     /// Pods with a step under way, by uid.
     busy: HashMap<String, Busy>,
     steps: JoinSet<(String, Result<(), Error>)>,
+    turns: Arc<Semaphore>,
 }
 
 struct Busy {
@@ -58,6 +64,7 @@ impl Kubelet {
             addresses: u32::from(Ipv4Addr::new(10, 128, 0, 0)),
             busy: HashMap::new(),
             steps: JoinSet::new(),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
 
@@ -157,7 +164,13 @@ impl Kubelet {
         let (uid, going) = (object::uid(&pod).to_owned(), object::is_deleting(&pod));
         let host = self.own.address(object::text(&pod, "/spec/nodeName")).unwrap_or_default();
         let address = self.address(&pod, &host);
-        let player = Player { client: self.client.clone(), now: self.now, host, address };
+        let player = Player {
+            client: self.client.clone(),
+            now: self.now,
+            turns: self.turns.clone(),
+            host,
+            address,
+        };
         let faults = self.faults.clone();
         let key = uid.clone();
         let step = self.steps.spawn(async move {
@@ -188,6 +201,7 @@ impl Kubelet {
 struct Player {
     client: Client,
     now: fn() -> Timestamp,
+    turns: Arc<Semaphore>,
     host: String,
     address: String,
 }
@@ -195,13 +209,17 @@ struct Player {
 impl Player {
     async fn play(&self, pod: &Value, step: &Step, faults: &Faults) -> Result<(), Error> {
         let wait = match step {
-            Step::Delete => return self.delete(pod).await,
+            Step::Delete => {
+                let _turn = self.turns.acquire().await;
+                return self.delete(pod).await;
+            }
             Step::Start(wait) | Step::Finish { after: wait, .. } => *wait,
             Step::Revive | Step::Stop => Duration::ZERO,
         };
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
+        let _turn = self.turns.acquire().await;
         if faults.state().dead.contains(object::text(pod, "/spec/nodeName")) {
             return Ok(());
         }

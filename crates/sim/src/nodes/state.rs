@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
-use futures::{FutureExt as _, StreamExt as _, future::join_all, stream};
+use futures::{FutureExt as _, StreamExt as _, stream};
 use jiff::Timestamp;
 use kogge_api::{Condition, nodes::NodeGroupStatus, set_condition};
 use kogge_member::{DeleteOptions, Error, object};
@@ -20,8 +20,8 @@ use crate::{
     time::micros,
 };
 
-/// Nodes made side by side.
-const AT_ONCE: usize = 16;
+/// Requests side by side: each has a connection of its own to a real cluster, which stays.
+const AT_ONCE: usize = 8;
 
 pub(super) struct State {
     pub config: NodesConfig,
@@ -202,7 +202,8 @@ impl State {
         let known = |it: &Due| Some((self.nodes.as_ref()?.get(&it.node)?, it.tells_status));
         let telling =
             due.iter().filter_map(known).map(|(node, status)| self.tell(node, status).boxed());
-        join_all(telling.collect::<Vec<_>>()).await;
+        let telling: Vec<_> = telling.collect();
+        stream::iter(telling).buffer_unordered(AT_ONCE).collect::<()>().await;
     }
 
     async fn tell(&self, node: &Value, status: bool) {

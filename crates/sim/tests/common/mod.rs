@@ -63,6 +63,7 @@ pub fn kind(kind: &str) -> Resource {
         "Node" => ("", "v1", "nodes", false),
         "Pod" => ("", "v1", "pods", true),
         "Service" => ("", "v1", "services", true),
+        "ServiceAccount" => ("", "v1", "serviceaccounts", true),
         "Endpoints" => ("", "v1", "endpoints", true),
         "PersistentVolumeClaim" => ("", "v1", "persistentvolumeclaims", true),
         other => panic!("no kind {other} here"),

@@ -5,6 +5,7 @@
 //! `scheduler`, `lifecycle` (dead nodes), `member` (all of it over an API server).
 
 mod controllers;
+mod events;
 mod faults;
 mod kinds;
 mod kubelet;

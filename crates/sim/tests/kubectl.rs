@@ -103,6 +103,8 @@ fn deployments(kubectl: &Kubectl) {
     kubectl.ok("rollout status deploy/web --timeout=60s");
     assert_eq!(kubectl.revisions("deploy/web"), [1, 2]);
     kubectl.shows("rollout history deploy/web --revision=1", &["Image:\tone"]);
+    kubectl.shows("describe deploy/web", &["ScalingReplicaSet", "Scaled down replica set web-"]);
+    kubectl.shows("get events", &["Created pod: web-", "Successfully assigned default/web-"]);
     kubectl.ok("rollout undo deploy/web");
     kubectl.ok("rollout status deploy/web --timeout=60s");
     let image = "get deploy/web -o jsonpath={.spec.template.spec.containers[0].image}";

@@ -20,6 +20,7 @@ mod replica_set;
 mod revision;
 mod service;
 mod stateful_set;
+mod story;
 mod timers;
 mod world;
 
@@ -31,7 +32,7 @@ use kogge_member::{
     Client, DeleteOptions, Error, object,
     watch::{Scope, Seen, watch},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
 use self::{
@@ -39,7 +40,7 @@ use self::{
     timers::Timers,
     world::World,
 };
-use crate::{kinds, time::seconds};
+use crate::{events::Event, kinds};
 
 const RETRY: Duration = Duration::from_millis(500);
 const MANAGER: &str = "kube-controller-manager";
@@ -152,21 +153,33 @@ impl Controllers {
             self.later.set(key.clone(), Instant::now() + wait);
         }
         for effect in plan.effects {
-            if let Err(error) = self.apply(effect).await
-                && !error.is_not_found()
-            {
-                tracing::debug!(?key, error = error.chain(), "could not reconcile");
-                self.later.set(key, Instant::now() + RETRY);
-                return;
+            let story = story::of(&self.world, &key, &effect);
+            match self.apply(effect).await {
+                Ok(made) => {
+                    if let Some(story) = story {
+                        self.tell(&key, ("Normal", story.reason), &story.message(&made)).await;
+                    }
+                }
+                Err(error) if error.is_not_found() => {}
+                Err(error) => {
+                    tracing::debug!(?key, error = error.chain(), "could not reconcile");
+                    self.later.set(key, Instant::now() + RETRY);
+                    return;
+                }
             }
         }
     }
 
-    async fn apply(&mut self, effect: Effect) -> Result<(), Error> {
+    /// Gives the name of what it made.
+    async fn apply(&mut self, effect: Effect) -> Result<String, Error> {
         match effect {
             Effect::Create { kind, object } => {
                 match self.client.create(&kind.resource(), &object).await {
-                    Ok(made) => self.due.extend(self.world.set(kind, made)),
+                    Ok(made) => {
+                        let name = object::name(&made).to_owned();
+                        self.due.extend(self.world.set(kind, made));
+                        return Ok(name);
+                    }
                     // Made in a round that was cut short: the watch will tell.
                     Err(error) if error.is_conflict() => {}
                     Err(error) => return Err(error),
@@ -175,11 +188,7 @@ impl Controllers {
             Effect::Delete(key) => self.delete(&key, None).await?,
             Effect::Remove(key) => self.delete(&key, Some(0)).await?,
             Effect::Warn { about, reason, message } => {
-                let event =
-                    self.world.get(&about).map(|it| event(it, reason, &message, (self.now)()));
-                if let Some(event) = event {
-                    self.client.create(&kinds::events(), &event).await?;
-                }
+                self.tell(&about, ("Warning", reason), &message).await;
             }
             Effect::Patch { key, subresource, patch } => {
                 let resource = key.kind.resource();
@@ -190,7 +199,16 @@ impl Controllers {
                 self.due.extend(self.world.set(key.kind, changed));
             }
         }
-        Ok(())
+        Ok(String::new())
+    }
+
+    /// Events are told once; one that is lost is no harm.
+    async fn tell(&self, about: &Key, (kind, reason): (&str, &str), message: &str) {
+        let Some(it) = self.world.get(about) else { return };
+        let event = Event { about: it, kind, reason, message, by: MANAGER };
+        if let Err(error) = self.client.create(&kinds::events(), &event.at((self.now)())).await {
+            tracing::debug!(error = error.chain(), "could not write an event");
+        }
     }
 
     async fn delete(&mut self, key: &Key, grace_period_seconds: Option<u32>) -> Result<(), Error> {
@@ -200,20 +218,6 @@ impl Controllers {
         self.world.mark_deleted(key);
         Ok(())
     }
-}
-
-fn event(about: &Value, reason: &str, message: &str, now: Timestamp) -> Value {
-    let (namespace, time) = (object::namespace(about), seconds(now));
-    json!({
-        "apiVersion": "v1", "kind": "Event",
-        "metadata": {"name": format!("{}.{:x}", object::name(about), now.as_nanosecond()),
-            "namespace": namespace},
-        "involvedObject": {"apiVersion": about["apiVersion"], "kind": about["kind"],
-            "name": object::name(about), "namespace": namespace, "uid": object::uid(about)},
-        "type": "Warning", "reason": reason, "message": message, "count": 1,
-        "source": {"component": MANAGER}, "reportingComponent": MANAGER, "reportingInstance": "",
-        "firstTimestamp": time, "lastTimestamp": time,
-    })
 }
 
 fn decide(world: &World, key: &Key, now: Timestamp) -> Plan {

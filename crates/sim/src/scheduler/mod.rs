@@ -15,10 +15,10 @@ use kogge_member::{
     watch::{Scope, Seen, watch},
 };
 use kogge_model::Pod;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use self::state::{State, Verdict};
-use crate::{kinds, time::seconds};
+use self::state::{NAME, State, Verdict};
+use crate::{events::Event, kinds, time::seconds};
 
 /// Between tries of a binding that failed.
 const RETRY: Duration = Duration::from_millis(500);
@@ -170,9 +170,10 @@ impl Scheduler {
             "metadata": {"name": pod.name, "namespace": pod.namespace},
             "target": {"apiVersion": "v1", "kind": "Node", "name": node},
         });
-        let bound =
-            self.client.post(&kinds::pods(), &pod.namespace, &pod.name, "binding", &binding).await;
-        bound.map(drop)
+        self.client.post(&kinds::pods(), &pod.namespace, &pod.name, "binding", &binding).await?;
+        let said = format!("Successfully assigned {}/{} to {node}", pod.namespace, pod.name);
+        self.note(pod, ("Normal", "Scheduled"), &said).await;
+        Ok(())
     }
 
     async fn tell(&self, pod: &Pod, why: &str) -> Result<(), Error> {
@@ -183,25 +184,18 @@ impl Scheduler {
         self.client
             .merge(&kinds::pods(), &pod.namespace, &pod.name, Some("status"), &patch)
             .await?;
-        if let Err(error) = self.client.create(&kinds::events(), &self.event(pod, why)).await {
-            tracing::debug!(error = %error.chain(), "could not write an event");
-        }
+        self.note(pod, ("Warning", "FailedScheduling"), why).await;
         Ok(())
     }
 
-    fn event(&self, pod: &Pod, why: &str) -> Value {
-        let now = (self.now)();
-        json!({
-            "apiVersion": "v1", "kind": "Event",
-            "metadata": {"name": format!("{}.{:x}", pod.name, now.as_nanosecond()),
-                "namespace": pod.namespace},
-            "involvedObject": {"apiVersion": "v1", "kind": "Pod", "name": pod.name,
-                "namespace": pod.namespace, "uid": pod.uid},
-            "type": "Warning", "reason": "FailedScheduling", "message": why,
-            "source": {"component": "default-scheduler"}, "count": 1,
-            "reportingComponent": "default-scheduler", "reportingInstance": "",
-            "firstTimestamp": seconds(now), "lastTimestamp": seconds(now),
-        })
+    /// An event; one that is lost is no harm.
+    async fn note(&self, pod: &Pod, (kind, reason): (&str, &str), message: &str) {
+        let about = json!({"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": pod.name, "namespace": pod.namespace, "uid": pod.uid}});
+        let event = Event { about: &about, kind, reason, message, by: NAME };
+        if let Err(error) = self.client.create(&kinds::events(), &event.at((self.now)())).await {
+            tracing::debug!(error = %error.chain(), "could not write an event");
+        }
     }
 }
 

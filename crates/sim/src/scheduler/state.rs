@@ -11,7 +11,7 @@ use kogge_scheduling::{Snapshot, choose, summary};
 use serde_json::Value;
 
 /// The only scheduler there is.
-const NAME: &str = "default-scheduler";
+pub(super) const NAME: &str = "default-scheduler";
 
 #[derive(Debug, Default)]
 pub(super) struct State {

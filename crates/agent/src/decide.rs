@@ -119,36 +119,36 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(it: Tracked, complete: bool, want: Verdict) {
-        assert_eq!(decide(&it, complete, Instant::now()), want);
+    fn check(it: &Tracked, complete: bool, want: Verdict) {
+        assert_eq!(decide(it, complete, Instant::now()), want);
     }
 
     #[test]
     fn what_is_wanted_is_applied_when_it_is_not_as_it_was_left() {
         let new = Some(("h", Mode::Abort));
-        check(tracked(new, Live::Unknown, None), true, Verdict::Wait);
-        check(tracked(new, Live::Absent, None), false, Verdict::Apply(Why::Missing));
-        check(tracked(new, Live::Absent, Some(("h", "f"))), true, Verdict::Apply(Why::Gone));
-        check(tracked(new, meta(true, false, "f"), None), true, Verdict::Apply(Why::Unverified));
+        check(&tracked(new, Live::Unknown, None), true, Verdict::Wait);
+        check(&tracked(new, Live::Absent, None), false, Verdict::Apply(Why::Missing));
+        check(&tracked(new, Live::Absent, Some(("h", "f"))), true, Verdict::Apply(Why::Gone));
+        check(&tracked(new, meta(true, false, "f"), None), true, Verdict::Apply(Why::Unverified));
         let left = Some(("h", "f"));
-        check(tracked(new, meta(true, false, "f"), left), true, Verdict::Settled);
-        check(tracked(new, meta(true, false, "g"), left), true, Verdict::Apply(Why::Drifted));
-        check(tracked(new, meta(true, true, "g"), left), true, Verdict::Wait);
+        check(&tracked(new, meta(true, false, "f"), left), true, Verdict::Settled);
+        check(&tracked(new, meta(true, false, "g"), left), true, Verdict::Apply(Why::Drifted));
+        check(&tracked(new, meta(true, true, "g"), left), true, Verdict::Wait);
         let old = Some(("old", "f"));
-        check(tracked(new, meta(true, false, "f"), old), true, Verdict::Apply(Why::Changed));
+        check(&tracked(new, meta(true, false, "f"), old), true, Verdict::Apply(Why::Changed));
         // A namespace that is only used is not watched, so it looks as if it were not there.
         let used = tracked(Some(("h", Mode::Ensure)), Live::Absent, Some(("h", "")));
-        check(used, true, Verdict::Settled);
+        check(&used, true, Verdict::Settled);
     }
 
     #[test]
     fn only_what_is_owned_is_deleted_and_only_when_the_set_is_complete() {
-        check(tracked(None, meta(true, false, "f"), None), true, Verdict::Delete);
-        check(tracked(None, meta(true, false, "f"), None), false, Verdict::Settled);
-        check(tracked(None, meta(false, false, ""), None), true, Verdict::Settled);
-        check(tracked(None, meta(true, true, "f"), None), true, Verdict::Settled);
-        check(tracked(None, Live::Absent, None), true, Verdict::Settled);
-        check(tracked(None, Live::Unknown, None), true, Verdict::Wait);
+        check(&tracked(None, meta(true, false, "f"), None), true, Verdict::Delete);
+        check(&tracked(None, meta(true, false, "f"), None), false, Verdict::Settled);
+        check(&tracked(None, meta(false, false, ""), None), true, Verdict::Settled);
+        check(&tracked(None, meta(true, true, "f"), None), true, Verdict::Settled);
+        check(&tracked(None, Live::Absent, None), true, Verdict::Settled);
+        check(&tracked(None, Live::Unknown, None), true, Verdict::Wait);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Everything the agent knows, and what to do next. No IO: news in, steps out.
 
+mod next;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -13,9 +15,8 @@ use serde_json::Value;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    decide::{Verdict, Why, decide},
     effects::{Done, Trouble},
-    guard::{DeletionGuard, Ruling},
+    guard::DeletionGuard,
     link::{Desired, Drift, HubLink, Mode, Outcome, Report, Work},
     scale::Autoscalers,
     track::{Applied, Live, Meta, Tracked, version},
@@ -25,9 +26,6 @@ use crate::{
 /// Deletions that nobody asked for are gathered this long, so that the guard
 /// against deleting too much sees them together.
 const GATHER: Duration = Duration::from_secs(1);
-
-/// Longest sleep with nothing to retry.
-const IDLE: Duration = Duration::from_mins(1);
 
 pub(crate) enum Step {
     Apply { work: Arc<Work>, live: Live },
@@ -48,6 +46,8 @@ pub(crate) struct State {
     pass: Option<BTreeSet<ObjectKey>>,
     complete: bool,
     guard: DeletionGuard,
+    /// Under way only to verify what is there from before.
+    verifying: BTreeSet<ObjectKey>,
     autoscalers: watch::Sender<Option<Autoscalers>>,
 }
 
@@ -69,6 +69,7 @@ impl State {
             pass: None,
             complete: false,
             guard: DeletionGuard::default(),
+            verifying: BTreeSet::new(),
             autoscalers,
         }
     }
@@ -220,6 +221,7 @@ impl State {
     // What became of a step.
 
     pub fn finish(&mut self, key: &ObjectKey, done: Done) {
+        self.verifying.remove(key);
         let Some(tracked) = self.objects.get_mut(key) else { return };
         tracked.in_flight = false;
         let mut generation = 0;
@@ -266,129 +268,6 @@ impl State {
             self.retries.insert((at, key.clone()));
         }
         self.look_at(key);
-    }
-
-    // What to do next.
-
-    /// The most urgent step, marked as under way; none if all is as it should be.
-    pub fn next_step(&mut self, now: Instant) -> Option<Step> {
-        while let Some((_, _, key)) = self.queue.pop_first() {
-            let Some(tracked) = self.objects.get(&key) else { continue };
-            match decide(tracked, self.complete, now) {
-                Verdict::Settled | Verdict::Wait => {
-                    if tracked.is_done() {
-                        self.objects.remove(&key);
-                    }
-                }
-                Verdict::Apply(_) if self.namespace_comes_first(&key) => {
-                    self.retry_in(&key, Duration::from_millis(10));
-                }
-                Verdict::Apply(_) => return self.start_apply(&key),
-                Verdict::Delete if tracked.removal_asked || !self.holds_deletions() => {
-                    return self.start_delete(&key);
-                }
-                Verdict::Delete => {}
-            }
-        }
-        None
-    }
-
-    fn start_apply(&mut self, key: &ObjectKey) -> Option<Step> {
-        let tracked = self.objects.get_mut(key)?;
-        tracked.in_flight = true;
-        Some(Step::Apply { work: tracked.desired.clone()?, live: tracked.live.clone() })
-    }
-
-    fn start_delete(&mut self, key: &ObjectKey) -> Option<Step> {
-        let tracked = self.objects.get_mut(key)?;
-        let Live::Present(meta) = tracked.live.clone() else { return None };
-        tracked.in_flight = true;
-        Some(Step::Delete { key: key.clone(), meta })
-    }
-
-    /// Its namespace is wanted here too and is not made yet.
-    fn namespace_comes_first(&self, key: &ObjectKey) -> bool {
-        let namespace = ObjectKey::new("", "Namespace", "", &key.namespace);
-        !key.namespace.is_empty()
-            && self
-                .objects
-                .get(&namespace)
-                .is_some_and(|it| it.desired.is_some() && it.applied.is_none() && it.failures == 0)
-    }
-
-    /// Whether deletions that nobody asked for wait for a person's word.
-    fn holds_deletions(&mut self) -> bool {
-        let (count, of) = self.unasked_deletions();
-        let ruling = self.guard.rule(count, of);
-        if ruling == Ruling::HeldNow {
-            self.link.report(Report::DeletionsHeld { count, of });
-        }
-        ruling != Ruling::Free
-    }
-
-    /// Owned objects that are wanted no more though nobody asked for it, and all owned objects.
-    fn unasked_deletions(&self) -> (usize, usize) {
-        let owned = |it: &&Tracked| matches!(&it.live, Live::Present(meta) if meta.owned);
-        let unasked = |it: &&Tracked| it.desired.is_none() && !it.removal_asked;
-        let all = || self.objects.values().filter(owned);
-        (all().filter(unasked).count(), all().count())
-    }
-
-    /// A batch of deletions ends when none is left to do.
-    fn note_deletion(&mut self) {
-        if self.guard.is_engaged() && self.unasked_deletions().0 == 0 {
-            self.guard.forget();
-        }
-    }
-
-    /// When to call [`State::retry`].
-    pub fn next_retry(&self) -> Instant {
-        self.retries.first().map_or_else(|| Instant::now() + IDLE, |(at, _)| *at)
-    }
-
-    pub fn retry(&mut self, now: Instant) {
-        while let Some((at, key)) = self.retries.first().cloned() {
-            if now < at {
-                break;
-            }
-            self.retries.pop_first();
-            self.look_at(&key);
-        }
-    }
-
-    fn retry_in(&mut self, key: &ObjectKey, wait: Duration) {
-        let at = Instant::now() + wait;
-        if let Some(tracked) = self.objects.get_mut(key) {
-            tracked.retry_at = Some(at);
-        }
-        self.retries.insert((at, key.clone()));
-    }
-
-    fn is_listed(&self, key: &ObjectKey) -> bool {
-        self.listed.contains(&(key.group.clone(), key.kind.clone()))
-    }
-
-    fn look_at_all(&mut self) {
-        let all: Vec<ObjectKey> = self.objects.keys().cloned().collect();
-        for key in all {
-            self.look_at(&key);
-        }
-    }
-
-    /// Queues an object by urgency: what users wait for, then repairs, then what only verifies.
-    fn look_at(&mut self, key: &ObjectKey) {
-        let Some(tracked) = self.objects.get(key) else { return };
-        let stage = kogge_sync::order::stage(&key.group, &key.kind);
-        let (urgency, stage) = match decide(tracked, self.complete, Instant::now()) {
-            Verdict::Apply(Why::Missing | Why::Gone) => (0, stage),
-            Verdict::Apply(Why::Changed | Why::Drifted) => (1, stage),
-            // What was made last goes first.
-            Verdict::Delete => (2, u8::MAX - stage),
-            Verdict::Apply(Why::Unverified) => (3, stage),
-            Verdict::Settled if tracked.is_done() => (4, 0),
-            Verdict::Settled | Verdict::Wait => return,
-        };
-        self.queue.insert((urgency, stage, key.clone()));
     }
 }
 

@@ -15,7 +15,7 @@ use kogge_testkit::{
 };
 use serde_json::{Value, json};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// The hub's clock: past two thirds of a token of an hour.
 #[expect(clippy::disallowed_methods, reason = "a test is its own main")]

@@ -43,10 +43,10 @@ fn what_is_in_a_list_is_applied_and_checked() {
             format!("- {{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}, {field}}}\n")
         };
         let list = |items: &str| format!("apiVersion: v1\nkind: List\nitems:\n{items}");
-        let both = list(&(item("x", "data: {a: b}") + &item("y", "data: {a: b}")));
-        assert_eq!(it.apply(&both, &[]), "configmap/x created\nconfigmap/y created\n");
-        assert_eq!(it.apply(&both, &[]), "configmap/x unchanged\nconfigmap/y unchanged\n");
-        let wrong = list(&item("z", "dato: {a: b}"));
+        let both = list(&(item("one", "data: {a: b}") + &item("two", "data: {a: b}")));
+        assert_eq!(it.apply(&both, &[]), "configmap/one created\nconfigmap/two created\n");
+        assert_eq!(it.apply(&both, &[]), "configmap/one unchanged\nconfigmap/two unchanged\n");
+        let wrong = list(&item("three", "dato: {a: b}"));
         it.refuses(&["apply", "-f", "-"], &wrong, &["unknown field", "dato"]);
     });
 }

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use kogge_member::{Apply, Client, DeleteOptions, Error, Fault, ObjectKey, Resource};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     FIELD_MANAGER, MANAGED_LABEL,
     link::{Mode, Work},
     track::{Live, Meta},
 };
+
+/// Who overwrites what apply alone cannot put right, for a moment.
+const OVERWRITE_MANAGER: &str = "kogge-overwrite";
 
 /// How an effect ended.
 #[derive(Debug)]
@@ -81,8 +84,38 @@ async fn try_apply(client: &Client, work: &Arc<Work>, live: &Live) -> Result<Don
         serde_json::from_slice(&work.manifest).expect("the hub sends manifests as JSON objects");
     object["metadata"]["labels"][MANAGED_LABEL] = "true".into();
     let how = Apply { manager: FIELD_MANAGER, force: true, dry_run: false };
-    let applied = client.apply(&resource, &object, how).await?;
+    let applied = match client.apply(&resource, &object, how).await {
+        Err(error) if owned && matches!(error.fault, Fault::Invalid(_)) => {
+            // If this does not help either, what was wrong first is what there is to say.
+            match overwrite(client, &resource, &object).await {
+                Ok(()) => client.apply(&resource, &object, how).await?,
+                Err(_) => return Err(error),
+            }
+        }
+        applied => applied?,
+    };
     Ok(Done::Applied { hash, meta: Meta::of(&applied) })
+}
+
+/// Puts lists back as a whole.
+///
+/// Who changes the key of a list item (a port's number) leaves an item of his own there, which
+/// server-side apply keeps beside ours; two of one name are refused then. A merge patch takes it
+/// away. What that patch owns is given up again, or nothing of it could ever be removed.
+async fn overwrite(client: &Client, resource: &Resource, object: &Value) -> Result<(), Error> {
+    let written = client.merge_as(resource, object, OVERWRITE_MANAGER).await?;
+    let managers = written.pointer("/metadata/managedFields").and_then(Value::as_array);
+    let place = managers.and_then(|it| it.iter().position(|it| it["manager"] == OVERWRITE_MANAGER));
+    if let Some(place) = place {
+        let path = format!("/metadata/managedFields/{place}");
+        let operations = json!([
+            {"op": "test", "path": format!("{path}/manager"), "value": OVERWRITE_MANAGER},
+            {"op": "remove", "path": path},
+        ]);
+        let key = ObjectKey::of(object);
+        client.json_patch(resource, &key.namespace, &key.name, &operations).await?;
+    }
+    Ok(())
 }
 
 /// Says whose the object is, if it is there and not kogge's.

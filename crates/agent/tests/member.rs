@@ -181,6 +181,39 @@ async fn what_is_wanted_is_applied_and_kept() {
 }
 
 #[tokio::test]
+async fn an_item_with_another_key_is_taken_away() {
+    let member = member().await;
+    let client = member.client();
+    let agent = Agent::start(client.clone());
+    let service = |port: u16| {
+        json!({"apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "web", "namespace": "default"},
+            "spec": {"selector": {"app": "web"}, "ports": [{"name": "http", "port": port}]}})
+    };
+    let services = Resource::new("", "v1", "Service", "services", true);
+    agent.hub.put(&service(80), Mode::Abort);
+    agent.hub.say(Desired::Complete);
+    let ports = async |want: &[i64]| {
+        wait_until_async(SOON, &format!("ports are {want:?}"), || async {
+            let found = client.get(&services, "default", "web").await.ok()?;
+            let ports = found["spec"]["ports"].as_array()?;
+            let ports: Vec<i64> = ports.iter().filter_map(|it| it["port"].as_i64()).collect();
+            (ports == want).then_some(found)
+        })
+        .await
+    };
+    ports(&[80]).await;
+    let edit = json!({"spec": {"ports": [{"name": "http", "port": 81}]}});
+    client.merge(&services, "default", "web", None, &edit).await.unwrap();
+    let healed = ports(&[80]).await;
+    let managers = healed["metadata"]["managedFields"].as_array().unwrap();
+    assert!(managers.iter().all(|it| it["manager"] != "kogge-overwrite"), "{managers:?}");
+    // What the hub wants no more still goes.
+    agent.hub.put(&service(8080), Mode::Abort);
+    ports(&[8080]).await;
+}
+
+#[tokio::test]
 async fn somebody_elses_object_is_a_conflict_and_stays_as_it_is() {
     let member = member().await;
     let client = member.client();

@@ -13,10 +13,10 @@ pub(crate) fn up(o: &Observed, counted: &Counted, plan: &mut Plan) -> usize {
         o.spec.min_pods.saturating_sub(total_room(&counted.nodes, &counted.average));
     let over = o.spec.max_pods.filter(|max| counted.pods > *max);
     if let Some(max) = over {
-        let pods = counted.pods;
+        // No count: the same words while it lasts are one event.
         plan.reasons.push((
             "MaxPodsReached",
-            format!("{pods} pods are more than maxPods {max}: pending pods get no nodes"),
+            format!("there are more pods than maxPods {max}: pending ones get no nodes"),
         ));
     }
     let waiting = if over.is_some() { Vec::new() } else { group(pending(o)) };
@@ -39,11 +39,12 @@ pub(crate) fn up(o: &Observed, counted: &Counted, plan: &mut Plan) -> usize {
         pods_lacking = pods_lacking.saturating_sub(by.saturating_mul(each));
     }
     for left in &packed.left {
-        let (pod, others) = (&left.pod, left.count - 1);
-        let text = format!(
-            "{}/{} and {others} like it fit no node that may be added",
-            pod.namespace, pod.name
-        );
+        let pod = &left.pod;
+        let what = match &pod.owner {
+            Some(owner) => format!("pods of {} {}/{}", owner.kind, pod.namespace, owner.name),
+            None => format!("pod {}/{}", pod.namespace, pod.name),
+        };
+        let text = format!("{what}: no node that may be added takes them");
         plan.reasons.push(("NotTriggerScaleUp", text));
     }
     added

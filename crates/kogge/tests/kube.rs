@@ -123,6 +123,15 @@ fn real_clusters_join_run_heal_and_leave() {
     hub.wait(&["get", "events", "-n", "shop"], "spec.replicas changed by kubectl");
     member(1).wait(&WEB, "2/2");
 
+    // The key of a list item, which server-side apply alone does not put back.
+    hub.ok(&["expose", "deploy", "web", "-n", "shop", "--port=80", "--name=web"]);
+    let ports = ["get", "service", "web", "-n", "shop", "-o", "jsonpath=:{.spec.ports[*].port}:"];
+    member(1).wait(&ports, ":80:");
+    let edit = r#"{"spec": {"ports": [{"port": 81, "targetPort": 80}]}}"#;
+    member(1).ok(&["patch", "service", "web", "-n", "shop", "--type=merge", "-p", edit]);
+    hub.wait(&["get", "events", "-n", "shop"], "spec.ports");
+    member(1).wait(&ports, ":80:");
+
     nodes_follow_pods(hub, dir.path());
 
     // Who leaves keeps running what it runs, without a mark of the fleet.

@@ -168,6 +168,34 @@ impl Client {
         self.send("patch", &path, asked).await
     }
 
+    /// JSON merge patch of an object with all that `object` says, for a field manager of its own.
+    pub async fn merge_as(
+        &self,
+        resource: &Resource,
+        object: &Value,
+        manager: &str,
+    ) -> Result<Value, Error> {
+        let (namespace, name) = (crate::object::namespace(object), crate::object::name(object));
+        let mut path = resource.path(namespace, Some(name));
+        path.push_str("?fieldManager=");
+        path.push_str(&encode(manager));
+        let asked = request(Method::PATCH, &path, "application/merge-patch+json", Some(object));
+        self.send("patch", &path, asked).await
+    }
+
+    /// JSON patch: a list of operations, all of them or none.
+    pub async fn json_patch(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+        operations: &Value,
+    ) -> Result<Value, Error> {
+        let path = resource.path(namespace, Some(name));
+        let asked = request(Method::PATCH, &path, "application/json-patch+json", Some(operations));
+        self.send("patch", &path, asked).await
+    }
+
     /// POST to a subresource, such as a pod's `eviction` or `binding`.
     pub async fn post(
         &self,

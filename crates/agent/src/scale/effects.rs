@@ -55,10 +55,8 @@ pub(super) async fn carry_out(
         futures::stream::iter(evictions).buffer_unordered(EVICTIONS).collect().await;
     let mut refused: Vec<String> = asked.into_iter().flatten().collect();
     refused.sort_unstable();
-    if let Some(first) = refused.first() {
-        let others = refused.len() - 1;
-        let more = if others == 0 { String::new() } else { format!(" (and {others} more)") };
-        notes.push(failed("EvictionRefused", format!("{first}{more}")));
+    if let Some(first) = refused.into_iter().next() {
+        notes.push(failed("EvictionRefused", first));
     }
     notes
 }

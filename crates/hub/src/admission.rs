@@ -48,11 +48,20 @@ impl Admission for HubAdmission {
             let message = format!("{kind} is a view: only the hub writes it; change the policy");
             return Err(Failure::forbidden(message));
         }
-        if request.operation == Operation::Delete || !request.subresource.is_empty() {
+        if !request.subresource.is_empty() {
             return Ok(Vec::new());
         }
-        if id.0 == "policy.karmada.io" && id.1.ends_with("PropagationPolicy") {
+        let is_policy = id.0 == policies::GROUP && id.1.ends_with("PropagationPolicy");
+        if request.operation == Operation::Delete {
+            let stays = "what only this policy selects keeps running where it is; \
+                         to take it away delete the objects themselves";
+            return Ok(is_policy.then(|| stays.to_owned()).into_iter().collect());
+        }
+        if is_policy {
             return review_policy(request, &self.cache);
+        }
+        if id.0 == policies::GROUP {
+            return Ok(vec![format!("{} is stored, and nothing acts on it yet", id.1)]);
         }
         let namespace = request.namespace.clone().unwrap_or_default();
         let key = ObjectKey::new(&id.0, &id.1, &namespace, &request.name);
@@ -104,15 +113,28 @@ fn review_policy(request: &AdmissionRequest, cache: &Cache) -> Result<Vec<String
             Cause { reason: "FieldValueInvalid", message: error.to_string(), field: "spec".into() };
         Failure::new(422, "Invalid", message).causes(vec![cause])
     })?;
+    let mut warnings = unsupported(&spec);
     if spec.resource_selectors.is_empty() {
-        return Ok(vec!["spec.resourceSelectors is empty: the policy selects nothing".into()]);
+        warnings.push("spec.resourceSelectors is empty: the policy selects nothing".into());
+        return Ok(warnings);
     }
     let namespace = request.namespace.clone().filter(|it| !it.is_empty());
     let policy = Policy { namespace, name: request.name.clone(), spec };
-    if selects_something(policy, cache) {
-        return Ok(Vec::new());
+    if !selects_something(policy, cache) {
+        let nothing = "spec.resourceSelectors: the policy selects nothing that is on the hub yet";
+        warnings.push(nothing.into());
     }
-    Ok(vec!["spec.resourceSelectors: the policy selects nothing that is on the hub yet".into()])
+    Ok(warnings)
+}
+
+fn unsupported(spec: &PolicySpec) -> Vec<String> {
+    let withheld = spec.withholding().into_iter().map(|it| {
+        format!("spec.{it} is not supported yet, so this policy places nothing while it is set")
+    });
+    let ignored = spec.unsupported().into_iter();
+    withheld
+        .chain(ignored.map(|it| format!("spec.{it} is stored, and nothing acts on it yet")))
+        .collect()
 }
 
 fn selects_something(policy: Policy, cache: &Cache) -> bool {

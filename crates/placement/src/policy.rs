@@ -168,7 +168,21 @@ impl Placement {
 }
 
 impl PolicySpec {
-    /// Fields in use that nothing acts on yet: to be said in the condition `Unsupported`.
+    /// Fields in use that hold something back. Nothing acts on them yet, and to place all the same
+    /// would be the opposite of what they ask for: such a policy places nothing.
+    pub fn withholding(&self) -> Vec<&'static str> {
+        let set =
+            |field: &str| self.suspension.as_ref().and_then(|it| it.get(field)).is_some_and(asks);
+        let fields = [
+            ("suspension.dispatching", set("dispatching")),
+            ("suspension.dispatchingOnClusters", set("dispatchingOnClusters")),
+            ("suspension.scheduling", set("scheduling")),
+            ("preserveResourcesOnDeletion", self.preserve_resources_on_deletion == Some(true)),
+        ];
+        fields.into_iter().filter(|it| it.1).map(|it| it.0).collect()
+    }
+
+    /// Fields in use that nothing acts on yet, beside those that hold back: to be said.
     pub fn unsupported(&self) -> Vec<&'static str> {
         let placement = &self.placement;
         let other_spread = |it: &SpreadConstraint| {
@@ -184,12 +198,21 @@ impl PolicySpec {
             ),
             ("placement.workloadAffinity", placement.workload_affinity.is_some()),
             ("failover", self.failover.is_some()),
-            ("suspension", self.suspension.is_some()),
             ("dependentOverrides", !self.dependent_overrides.is_empty()),
             ("schedulerName", self.scheduler_name.as_ref().is_some_and(other_scheduler)),
-            ("preserveResourcesOnDeletion", self.preserve_resources_on_deletion == Some(true)),
         ];
         used.into_iter().filter(|it| it.1).map(|it| it.0).collect()
+    }
+}
+
+/// Whether a switch is on: `false` and what is empty ask for nothing.
+fn asks(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(it) => *it,
+        Value::Array(items) => items.iter().any(asks),
+        Value::Object(fields) => fields.values().any(asks),
+        Value::String(_) | Value::Number(_) => true,
     }
 }
 
@@ -244,5 +267,27 @@ mod tests {
             "failover": {}, "placement": {"spreadConstraints": [{"spreadByField": "region"}]}}))
         .unwrap();
         assert_eq!(spec.unsupported(), ["placement.spreadConstraints", "failover"]);
+        assert!(spec.withholding().is_empty());
+    }
+
+    #[track_caller]
+    fn check_withholding(spec: Value, want: &[&str]) {
+        let spec: PolicySpec = serde_json::from_value(spec).unwrap();
+        assert_eq!(spec.withholding(), want);
+        assert!(spec.unsupported().is_empty());
+    }
+
+    #[test]
+    fn what_holds_back_is_named_when_it_is_on() {
+        check_withholding(
+            json!({"preserveResourcesOnDeletion": true, "suspension": {"dispatching": true}}),
+            &["suspension.dispatching", "preserveResourcesOnDeletion"],
+        );
+        check_withholding(
+            json!({"suspension": {"dispatchingOnClusters": {"clusterNames": ["eu"]}}}),
+            &["suspension.dispatchingOnClusters"],
+        );
+        let off = json!({"dispatching": false, "dispatchingOnClusters": {"clusterNames": []}});
+        check_withholding(json!({"preserveResourcesOnDeletion": false, "suspension": off}), &[]);
     }
 }

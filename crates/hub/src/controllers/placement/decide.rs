@@ -46,10 +46,16 @@ pub(super) struct Plan {
 }
 
 pub(super) fn decide(seen: &Observed) -> Plan {
-    let (Some(template), Some(policy)) = (&seen.template, &seen.policy) else {
+    let Some(template) = &seen.template else {
         let effects = seen.binding.iter().map(|_| Effect::DeleteBinding).collect();
         return Plan { effects, decision: None };
     };
+    let Some(policy) = &seen.policy else {
+        return seen.binding.as_ref().map(|it| stay(template, it)).unwrap_or_default();
+    };
+    if !policy.spec.withholding().is_empty() {
+        return withhold(seen, template, policy);
+    }
     let decided = place(seen, template, policy);
     let decision = explain(policy, &decided);
     let spec = json!(spec(template, policy, &decided.targets));
@@ -70,6 +76,59 @@ pub(super) fn decide(seen: &Observed) -> Plan {
         effects.push(Effect::Say { warning: false, reason: "ScheduleBindingSucceed", message });
     }
     Plan { effects, decision: Some(decision) }
+}
+
+/// No policy selects it any more. A policy says where a template may go; only the template itself
+/// says that it runs at all, so what is placed stays.
+fn stay(template: &Value, binding: &Value) -> Plan {
+    let clusters: Vec<String> = previous(Some(binding)).into_keys().collect();
+    let message = format!(
+        "no policy selects this {} any more; {}",
+        text(template, "/kind"),
+        if clusters.is_empty() {
+            "it runs nowhere".to_owned()
+        } else {
+            format!(
+                "it keeps running where it is, on {}; to take it away delete the object, to move \
+                 it let another policy select it",
+                clusters.join(", ")
+            )
+        }
+    );
+    let decision = Decision {
+        scheduled: was_scheduled(binding).unwrap_or(!clusters.is_empty()),
+        reason: "PolicyGone".to_owned(),
+        message: message.clone(),
+    };
+    let say = Effect::Say { warning: true, reason: "PolicyGone", message };
+    Plan { effects: vec![say], decision: Some(decision) }
+}
+
+fn was_scheduled(binding: &Value) -> Option<bool> {
+    let all = binding.pointer("/status/conditions")?.as_array()?;
+    let known = all.iter().find(|it| it["type"] == "Scheduled")?;
+    Some(known["status"] == "True")
+}
+
+/// The policy asks for something to be held back that nothing here holds back.
+fn withhold(seen: &Observed, template: &Value, policy: &Policy) -> Plan {
+    let fields = policy.spec.withholding();
+    let fields: Vec<String> = fields.into_iter().map(|it| format!("spec.{it}")).collect();
+    let message = format!(
+        "{}: {} is not supported yet, so this policy places nothing; what runs already stays as \
+         it is, and still goes when the object is deleted",
+        name_of(policy),
+        fields.join(" and ")
+    );
+    let mut effects = Vec::new();
+    if seen.binding.is_none() {
+        let spec = json!(spec(template, policy, &[]));
+        effects.push(Effect::CreateBinding { annotations: annotations(policy), spec });
+    }
+    let reason = "ScheduleBindingFailed";
+    effects.push(Effect::Say { warning: true, reason, message: message.clone() });
+    let reason = "Unsupported".to_owned();
+    Plan { effects, decision: Some(Decision { scheduled: false, reason, message }) }
 }
 
 /// What runs on a cluster that leaves the fleet moves elsewhere; if nothing else takes it, it
@@ -181,13 +240,16 @@ fn has(binding: &Value, annotations: &BTreeMap<&'static str, String>) -> bool {
     annotations.iter().all(|(key, value)| object::annotation(binding, key) == Some(value))
 }
 
-/// The planner's words, with the policy, and a line for each cluster that is left out.
-fn explain(policy: &Policy, decided: &kogge_placement::Decision) -> Decision {
-    let name = match &policy.namespace {
+fn name_of(policy: &Policy) -> String {
+    match &policy.namespace {
         Some(namespace) => format!("PropagationPolicy {namespace}/{}", policy.name),
         None => format!("ClusterPropagationPolicy {}", policy.name),
-    };
-    let mut message = format!("{name}: {}", decided.message);
+    }
+}
+
+/// The planner's words, with the policy, and a line for each cluster that is left out.
+fn explain(policy: &Policy, decided: &kogge_placement::Decision) -> Decision {
+    let mut message = format!("{}: {}", name_of(policy), decided.message);
     for (cluster, why) in &decided.left_out {
         message.push_str(&format!("\nnot on {cluster}: {why}"));
     }
@@ -240,10 +302,62 @@ mod tests {
         assert_eq!(writes(&decide(&seen(Some(other)))), 1);
     }
 
+    fn placed(on: &[&str]) -> Value {
+        let clusters: Vec<Value> = on.iter().map(|it| json!({"name": it, "replicas": 2})).collect();
+        json!({"metadata": {}, "spec": {"clusters": clusters}})
+    }
+
+    /// The plan must write no binding.
+    #[track_caller]
+    fn check_kept(seen: &Observed, scheduled: bool, reason: &str, words: &[&str]) {
+        let plan = decide(seen);
+        assert!(plan.effects.iter().all(|it| matches!(it, Effect::Say { .. })), "{plan:?}");
+        let decision = plan.decision.expect("a decision that says why");
+        assert_eq!((decision.scheduled, decision.reason.as_str()), (scheduled, reason));
+        for it in words {
+            assert!(decision.message.contains(it), "{} lacks {it}", decision.message);
+        }
+    }
+
     #[test]
-    fn what_no_policy_selects_has_no_binding() {
-        let stored = json!({"metadata": {}, "spec": {}});
-        let unselected = Observed { policy: None, ..seen(Some(stored)) };
-        assert_eq!(decide(&unselected).effects, [Effect::DeleteBinding]);
+    fn what_no_policy_selects_any_more_stays_where_it_is() {
+        let mut unselected = Observed { policy: None, ..seen(Some(placed(&["eu", "us"]))) };
+        let words = ["on eu, us", "delete the object"];
+        check_kept(&unselected, true, "PolicyGone", &words);
+        if let Some(binding) = &mut unselected.binding {
+            binding["status"] = json!({"conditions": [{"type": "Scheduled", "status": "False"}]});
+        }
+        check_kept(&unselected, false, "PolicyGone", &words);
+        let nowhere = Observed { policy: None, ..seen(None) };
+        assert_eq!(decide(&nowhere), Plan::default());
+    }
+
+    #[test]
+    fn what_is_deleted_loses_its_binding() {
+        let deleted = Observed { template: None, ..seen(Some(placed(&["eu"]))) };
+        assert_eq!(decide(&deleted).effects, [Effect::DeleteBinding]);
+        let both = Observed { policy: None, ..deleted };
+        assert_eq!(decide(&both).effects, [Effect::DeleteBinding]);
+    }
+
+    #[test]
+    fn a_policy_that_holds_something_back_places_nothing() {
+        let withheld = |binding: Option<Value>| {
+            let mut seen = seen(binding);
+            if let Some(policy) = &mut seen.policy {
+                policy.spec.preserve_resources_on_deletion = Some(true);
+                policy.spec.suspension = Some(json!({"dispatching": true}));
+            }
+            seen.clusters =
+                Arc::new(vec![Cluster { name: "eu".into(), ready: true, ..Cluster::default() }]);
+            seen
+        };
+        let words = ["spec.suspension.dispatching and spec.preserveResourcesOnDeletion"];
+        check_kept(&withheld(Some(placed(&["us"]))), false, "Unsupported", &words);
+        let plan = decide(&withheld(None));
+        let Some(Effect::CreateBinding { spec, .. }) = plan.effects.first() else {
+            panic!("{plan:?}");
+        };
+        assert_eq!(spec.get("clusters").cloned().unwrap_or(json!([])), json!([]));
     }
 }

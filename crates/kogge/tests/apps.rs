@@ -13,7 +13,7 @@ fn simulated_members_run_both_applications() {
     let kubeconfig = data.join("kubeconfig");
     let Some((hub, apps)) = applications::or_skip(kubeconfig.clone()) else { return };
     let path = applications::path_with(&hub.binary);
-    let running = up_with(&data, &[("PATH", &path)]);
+    let running = up_with(&data, &[], &[("PATH", &path)]);
     let member = |name: &str| Member {
         name: name.to_owned(),
         kubectl: Kubectl { binary: hub.binary.clone(), kubeconfig: kubeconfig.clone() },

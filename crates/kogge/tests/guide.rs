@@ -63,7 +63,7 @@ fn the_commands_that_up_prints_work_as_they_are() {
     // A name that a shell would take apart.
     let data = dir.path().join("a fleet's data");
     let with = folder(&dir.path().join("with"), &[&binary]);
-    let mut fleet = up_with(&data, &[("PATH", with.as_os_str())]);
+    let mut fleet = up_with(&data, &[], &[("PATH", with.as_os_str())]);
     let lines = printed(&fleet);
     assert!(lines[0].starts_with("kubectl "), "{lines:?}");
     each_works(&lines, &elsewhere, &with);
@@ -71,10 +71,20 @@ fn the_commands_that_up_prints_work_as_they_are() {
     wait_until(SOON, "up stops", || fleet.status().expect("a status"));
 
     let without = folder(&dir.path().join("without"), &[]);
-    let fleet = up_with(&data, &[("PATH", without.as_os_str())]);
+    let fleet = up_with(&data, &[], &[("PATH", without.as_os_str())]);
     let lines = printed(&fleet);
     assert!(lines.iter().all(|it| it.contains("kogge")), "{lines:?}");
     each_works(&lines, &elsewhere, &without);
+}
+
+#[test]
+fn a_fleet_of_one_member_has_commands_that_work_too() {
+    let Some(binary) = kubectl::or_skip(Version::V1_37) else { return };
+    let dir = tempfile::tempdir().expect("temp dir");
+    let path = folder(&dir.path().join("path"), &[&binary]);
+    let words = ["--members", "1"];
+    let fleet = up_with(&dir.path().join("data"), &words, &[("PATH", path.as_os_str())]);
+    each_works(&printed(&fleet), dir.path(), &path);
 }
 
 /// The layout of `kogge init`, with another name for what it holds.
@@ -129,7 +139,7 @@ fn whoever_knows_the_layout_runs_the_script_and_the_clusters_follow() {
     };
     let kubectl = with("kubectl-bin", &fleet.binary);
     let own = with("kogge-bin", Path::new(env!("CARGO_BIN_EXE_kogge")));
-    let running = up_with(&data, &[]);
+    let running = up_with(&data, &[], &[]);
 
     let named = [("KUBECONFIG", kubeconfig.as_path())];
     applied(&project(dir.path(), "shop"), &kubectl, &named, &fleet);
@@ -158,7 +168,7 @@ fn what_a_fleet_does_not_have_itself_says_where_to_look() {
     if Kubectl::or_skip(kubeconfig.clone()).is_none() {
         return;
     }
-    let running = up_with(&data, &[]);
+    let running = up_with(&data, &[], &[]);
     for version in Version::ALL {
         let Some(binary) = kubectl::or_skip(version) else { return };
         let fleet = Kubectl { binary, kubeconfig: kubeconfig.clone() };

@@ -24,13 +24,13 @@ pub fn kogge() -> Command {
 
 /// Starts `kogge up` and waits until it says that the fleet is ready.
 pub fn up(dir: &Path) -> Process {
-    up_with(dir, &[])
+    up_with(dir, &[], &[])
 }
 
-/// The same, in another environment.
-pub fn up_with(dir: &Path, environment: &[(&str, &OsStr)]) -> Process {
+/// The same, with more words and in another environment.
+pub fn up_with(dir: &Path, words: &[&str], environment: &[(&str, &OsStr)]) -> Process {
     let mut command = kogge();
-    command.args(["up", "--port", "0", "--data-dir"]).arg(dir);
+    command.args(["up", "--port", "0", "--data-dir"]).arg(dir).args(words);
     command.envs(environment.iter().copied());
     let log = dir.with_extension("log");
     let mut process =

@@ -58,13 +58,9 @@ impl Member {
     }
 }
 
-/// The first is at home, the others are in Europe and America by turns.
+/// Two in Europe, one in America, and so on: one region is wide enough to spread in.
 fn region(number: u16) -> &'static str {
-    match number {
-        1 => "home",
-        it if it % 2 == 0 => "eu",
-        _ => "us",
-    }
+    if number.is_multiple_of(3) { "us" } else { "eu" }
 }
 
 /// A random token, kept from start to start.
@@ -84,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn regions_are_two_and_home() {
-        assert_eq!([1, 2, 3, 4].map(region), ["home", "eu", "us", "eu"]);
+    fn two_members_are_in_europe_and_the_third_in_america() {
+        assert_eq!([1, 2, 3, 4, 5, 6].map(region), ["eu", "eu", "us", "eu", "eu", "us"]);
     }
 }

@@ -68,7 +68,8 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
         () = stop.asked() => return Ok(()),
         fleet = Fleet::start(args, &dir, out) => {
             let fleet = fleet?;
-            guide::write(&dir, out)?;
+            let last = fleet.members.last().map_or("", |it| it.name.as_str());
+            guide::write(&dir, last, out)?;
             out.flush()?;
             stop.asked().await;
             writeln!(out, "stopping")?;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use kogge_member::{Client, Error, Fault, Resource};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     link::{ClusterState, HubLink, Report, Unready},
@@ -33,15 +33,17 @@ pub(crate) struct Capacity {
     client: Client,
     link: Arc<dyn HubLink>,
     view: View,
+    /// Another hub that has the cluster.
+    owner: watch::Receiver<Option<String>>,
 }
 
 impl Capacity {
-    pub fn new(config: &Config, view: View) -> Self {
-        Self { client: config.client.clone(), link: config.link.clone(), view }
+    pub fn new(config: &Config, view: View, owner: watch::Receiver<Option<String>>) -> Self {
+        Self { client: config.client.clone(), link: config.link.clone(), view, owner }
     }
 
     /// Probes for ever, and reports what has changed.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         let mut state = ClusterState::default();
         let mut reported = None;
         let (mut failures, mut round) = (0, 0_u32);
@@ -64,6 +66,9 @@ impl Capacity {
                 probe_at = Instant::now() + if failures == 0 { PROBE } else { PROBE_FAILED };
             }
             self.view.summarise(&mut state);
+            if let Some(owner) = &*self.owner.borrow_and_update() {
+                state.ready = Some(Err(owned_by_another(owner)));
+            }
             if state.ready.is_some() && reported.as_ref() != Some(&state) {
                 self.link.report(Report::Cluster(Box::new(state.clone())));
                 reported = Some(state.clone());
@@ -72,6 +77,7 @@ impl Capacity {
             let gathered = state.rooms.as_ref().map(|_| Instant::now() + GATHER);
             tokio::select! {
                 () = tokio::time::sleep_until(probe_at) => {}
+                Ok(()) = self.owner.changed() => probe_at = Instant::now(),
                 Ok(()) = changes.changed() => {
                     if let Some(gathered) = gathered {
                         tokio::time::sleep_until(gathered).await;
@@ -124,6 +130,16 @@ impl Capacity {
 fn note_failure(state: &mut ClusterState, failures: u32, unready: Unready) {
     if FAILURES <= failures || state.ready.is_none() {
         state.ready = Some(Err(unready));
+    }
+}
+
+fn owned_by_another(hub: &str) -> Unready {
+    Unready {
+        reason: "OwnedByAnotherHub",
+        message: format!(
+            "hub {hub} has this cluster, so nothing is done here; to take it from a hub that is \
+             gone: kogge join NAME --cluster-kubeconfig FILE --take-over"
+        ),
     }
 }
 

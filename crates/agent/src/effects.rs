@@ -1,6 +1,6 @@
 //! What is done to the member: apply one object, delete one object.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use kogge_member::{Apply, Client, DeleteOptions, Error, Fault, ObjectKey, Resource};
 use serde_json::{Value, json};
@@ -168,30 +168,40 @@ async fn try_delete(client: &Client, key: &ObjectKey, meta: &Meta) -> Result<Don
 
 /// The first object in a namespace that neither kogge nor Kubernetes itself put there.
 ///
-/// Looks at what a person would be sorry to lose; what has an owner goes with it.
+/// Looks at every kind that the cluster serves; what has an owner goes with it.
 async fn stranger_in(client: &Client, namespace: &str) -> Result<Option<String>, Error> {
-    const LOOKED_AT: [(&str, &str); 9] = [
-        ("v1", "PersistentVolumeClaim"),
-        ("v1", "Secret"),
-        ("v1", "ConfigMap"),
-        ("v1", "Service"),
-        ("v1", "Pod"),
-        ("apps/v1", "Deployment"),
-        ("apps/v1", "StatefulSet"),
-        ("apps/v1", "DaemonSet"),
-        ("batch/v1", "Job"),
-    ];
-    for (api_version, kind) in LOOKED_AT {
-        let resource = client.resource(api_version, kind).await?;
-        for object in client.list(&resource, namespace, &format!("{MANAGED_LABEL}!=true")).await? {
-            let made_by_kubernetes = object.pointer("/metadata/ownerReferences").is_some()
-                || kogge_member::object::name(&object) == "kube-root-ca.crt"
-                || kogge_member::object::text(&object, "/type")
-                    == "kubernetes.io/service-account-token";
-            if !made_by_kubernetes {
+    let not_ours = format!("{MANAGED_LABEL}!=true");
+    let mut seen = BTreeSet::new();
+    for resource in client.discover().await? {
+        let (group, kind) = (resource.group.clone(), resource.kind.clone());
+        let passing = PASSING.contains(&(group.as_str(), kind.as_str()));
+        // One version of each kind is enough.
+        if !resource.namespaced || passing || !seen.insert((group, kind)) {
+            continue;
+        }
+        for object in client.list(&resource, namespace, &not_ours).await? {
+            if !is_made_by_kubernetes(&object) {
                 return Ok(Some(ObjectKey::of(&object).to_string()));
             }
         }
     }
     Ok(None)
+}
+
+/// Kinds of which nobody misses an object.
+const PASSING: [(&str, &str); 6] = [
+    ("", "Event"),
+    ("", "Endpoints"),
+    ("events.k8s.io", "Event"),
+    ("discovery.k8s.io", "EndpointSlice"),
+    ("coordination.k8s.io", "Lease"),
+    ("metrics.k8s.io", "PodMetrics"),
+];
+
+fn is_made_by_kubernetes(object: &Value) -> bool {
+    let key = ObjectKey::of(object);
+    object.pointer("/metadata/ownerReferences").is_some()
+        || (key.kind == "ConfigMap" && key.name == "kube-root-ca.crt")
+        || (key.kind == "ServiceAccount" && key.name == "default")
+        || kogge_member::object::text(object, "/type") == "kubernetes.io/service-account-token"
 }

@@ -21,7 +21,12 @@ pub(crate) enum Ruling {
 impl DeletionGuard {
     /// A person agrees to what waits now, and to nothing later.
     pub fn approve(&mut self) {
-        self.approved = true;
+        self.approved = 0 < self.held;
+    }
+
+    /// Something waits for a person's word.
+    pub fn is_holding(&self) -> bool {
+        0 < self.held && !self.approved
     }
 
     /// `unasked` of `all` owned objects would be deleted without a word from anybody.
@@ -54,6 +59,9 @@ mod tests {
     #[test]
     fn a_word_given_for_one_batch_is_none_for_the_next() {
         let mut guard = DeletionGuard::default();
+        // There is nothing to agree to yet.
+        guard.approve();
+        assert!(!guard.is_engaged());
         assert_eq!(guard.rule(1, 100), Ruling::Free);
         assert_eq!(guard.rule(90, 100), Ruling::HeldNow);
         assert_eq!(guard.rule(90, 100), Ruling::Held);
@@ -61,7 +69,7 @@ mod tests {
         // It holds to the end of the batch, however large the rest is.
         assert_eq!(guard.rule(90, 100), Ruling::Free);
         assert_eq!(guard.rule(50, 60), Ruling::Free);
-        assert!(guard.is_engaged());
+        assert!(guard.is_engaged() && !guard.is_holding());
         guard.forget();
         assert_eq!(guard.rule(90, 100), Ruling::HeldNow);
     }

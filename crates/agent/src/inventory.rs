@@ -1,4 +1,4 @@
-//! The one object that says which kinds kogge has put on a cluster.
+//! The one object that says which kinds kogge has put on a cluster, and for which hub.
 //!
 //! A new agent, or the agent of a hub that lost its disk, reads it to find
 //! everything that carries the label again. A kind is written down before its
@@ -20,11 +20,13 @@ type Kind = (String, String);
 pub(crate) struct Inventory {
     client: Client,
     written: Mutex<BTreeSet<Kind>>,
+    /// Whose the cluster is, as last read or written.
+    hub: Mutex<Option<String>>,
 }
 
 impl Inventory {
     pub fn new(client: Client) -> Self {
-        Self { client, written: Mutex::default() }
+        Self { client, written: Mutex::default(), hub: Mutex::default() }
     }
 
     /// The kinds in use, as `(apiVersion, kind)`; none on a cluster that is new.
@@ -34,6 +36,8 @@ impl Inventory {
             Err(error) if error.is_not_found() => return Ok(BTreeSet::new()),
             Err(error) => return Err(error),
         };
+        *self.hub.lock().await =
+            found.pointer("/data/hub").and_then(|it| it.as_str()).map(str::to_owned);
         let lines = found.pointer("/data/kinds").and_then(|it| it.as_str()).unwrap_or("");
         let kinds: BTreeSet<Kind> = lines
             .lines()
@@ -42,6 +46,21 @@ impl Inventory {
             .collect();
         self.written.lock().await.extend(kinds.iter().cloned());
         Ok(kinds)
+    }
+
+    /// Makes the cluster this hub's, if it is nobody's; says whose it is if it is another's.
+    pub async fn claim(&self, hub: &str) -> Result<Option<String>, Error> {
+        let kinds = self.read().await?;
+        let owner = self.hub.lock().await.clone();
+        match owner {
+            Some(owner) if owner == hub => Ok(None),
+            Some(owner) => Ok(Some(owner)),
+            None => {
+                *self.hub.lock().await = Some(hub.to_owned());
+                self.write(&kinds).await?;
+                Ok(None)
+            }
+        }
     }
 
     /// Returns when the kind is written down on the member.
@@ -66,9 +85,12 @@ impl Inventory {
         self.client.apply(&namespaces, &namespace, how).await?;
         let lines: Vec<String> =
             kinds.iter().map(|(api_version, kind)| format!("{api_version} {kind}")).collect();
-        let object = json!({"apiVersion": "v1", "kind": "ConfigMap",
+        let mut object = json!({"apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": NAME, "namespace": SYSTEM_NAMESPACE},
             "data": {"kinds": lines.join("\n")}});
+        if let Some(hub) = &*self.hub.lock().await {
+            object["data"]["hub"] = hub.as_str().into();
+        }
         self.client.apply(&config_maps(), &object, how).await?;
         Ok(())
     }

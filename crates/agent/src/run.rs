@@ -3,7 +3,7 @@
 //! One task owns all state. Effects run beside it, at most one per object and
 //! [`IN_FLIGHT`] in all, and come back as messages; nothing here waits for one.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures::StreamExt as _;
 use jiff::Timestamp;
@@ -29,6 +29,12 @@ use crate::{
 /// once only moves the queue there.
 const IN_FLIGHT: usize = 24;
 
+/// Wait before all is read anew.
+const RESTART: Duration = Duration::from_secs(2);
+
+/// How often a look is taken whether the member still is this hub's.
+const CHECK_OWNER: Duration = Duration::from_secs(30);
+
 /// Wait before the hub is asked for its stream again.
 const RECONNECT: Duration = Duration::from_millis(500);
 
@@ -46,12 +52,13 @@ pub async fn run(config: Config, mut stop: watch::Receiver<()>) {
         let _ = stop.changed().await;
     };
     let view = View::default();
-    let capacity = Capacity::new(&config, view.clone());
+    let (foreign, owner) = watch::channel(None);
+    let capacity = Capacity::new(&config, view.clone(), owner);
     let (autoscalers, wanted) = watch::channel(None);
     let scaler = Scaler::new(&config, view.clone(), wanted);
     tokio::select! {
         () = stopped => {}
-        () = follow(&config, autoscalers) => {}
+        () = follow_for_ever(&config, &autoscalers, &foreign) => {}
         () = capacity.run() => {}
         () = view.follow(&config.client) => {}
         () = scaler.run() => {}
@@ -59,40 +66,101 @@ pub async fn run(config: Config, mut stop: watch::Receiver<()>) {
     tracing::info!(cluster = config.cluster, "agent stopped");
 }
 
-async fn follow(config: &Config, autoscalers: watch::Sender<Option<Autoscalers>>) {
+/// Follows the hub, anew whenever what is known of the member is worth nothing any more.
+async fn follow_for_ever(
+    config: &Config,
+    autoscalers: &watch::Sender<Option<Autoscalers>>,
+    foreign: &watch::Sender<Option<String>>,
+) {
+    loop {
+        follow(config, autoscalers, foreign).await;
+        autoscalers.send_replace(None);
+        tokio::time::sleep(RESTART).await;
+    }
+}
+
+/// Until the member turns out to be another hub's, or to have another history.
+async fn follow(
+    config: &Config,
+    autoscalers: &watch::Sender<Option<Autoscalers>>,
+    foreign: &watch::Sender<Option<String>>,
+) {
     let inventory = Arc::new(Inventory::new(config.client.clone()));
     let (mut watches, mut heard) = Watches::new(config.client.clone(), inventory.clone());
+    let mut awaited = BTreeSet::new();
     for (api_version, kind) in read_inventory(config, &inventory).await {
-        watches.ensure(&api_version, &kind);
+        awaited.insert(watches.ensure(&api_version, &kind));
     }
-    let mut state = State::new(config.link.clone(), config.now, watches, autoscalers);
+    let (link, now) = (config.link.clone(), config.now);
+    let mut state = State::new(link.clone(), now, watches, awaited, autoscalers.clone());
     let mut running = JoinSet::new();
     let (send, mut wanted) = mpsc::channel(256);
-    let stream = tokio::spawn(listen(config.link.clone(), send));
-    loop {
+    let mut listening = std::pin::pin!(listen(link, &inventory, foreign, send));
+    while !state.is_rewound() {
         start_effects(&mut state, &mut running, &config.client);
         tokio::select! {
+            () = &mut listening => return,
             Some(desired) = wanted.recv() => state.want(desired),
             Some((kind, heard)) = heard.recv() => on_heard(&mut state, &kind, heard),
             Some(Ok((key, done))) = running.join_next() => state.finish(&key, done),
             () = tokio::time::sleep_until(state.next_retry()) => state.retry(Instant::now()),
-            else => break,
         }
     }
-    stream.abort();
+    tracing::warn!(cluster = config.cluster, "the member was restored or made anew: starting over");
 }
 
-/// Keeps the stream of desired state open.
-async fn listen(link: Arc<dyn HubLink>, send: mpsc::Sender<Desired>) {
+/// Keeps the stream of desired state open, as long as the member is this hub's.
+async fn listen(
+    link: Arc<dyn HubLink>,
+    inventory: &Inventory,
+    foreign: &watch::Sender<Option<String>>,
+    send: mpsc::Sender<Desired>,
+) {
+    let mut ours = String::new();
+    let mut check = tokio::time::interval(CHECK_OWNER);
     loop {
         let mut stream = link.desired();
-        while let Some(desired) = stream.next().await {
+        loop {
+            let desired = tokio::select! {
+                desired = stream.next() => desired,
+                _ = check.tick(), if !ours.is_empty() => {
+                    if is_foreign(inventory, &ours, foreign).await == Some(true) {
+                        return;
+                    }
+                    continue;
+                }
+            };
+            let Some(desired) = desired else { break };
+            if let Desired::Begin { hub } = &desired {
+                ours.clone_from(hub);
+                match is_foreign(inventory, hub, foreign).await {
+                    Some(false) => {}
+                    Some(true) => return,
+                    None => break,
+                }
+            }
             if send.send(desired).await.is_err() {
                 return;
             }
         }
         tokio::time::sleep(RECONNECT).await;
     }
+}
+
+/// Claims the member for the hub; `None` if it cannot be asked.
+async fn is_foreign(
+    inventory: &Inventory,
+    hub: &str,
+    foreign: &watch::Sender<Option<String>>,
+) -> Option<bool> {
+    let owner = inventory.claim(hub).await.ok()?;
+    let is_foreign = owner.is_some();
+    foreign.send_if_modified(|it| {
+        let changed = *it != owner;
+        *it = owner;
+        changed
+    });
+    Some(is_foreign)
 }
 
 /// Tries until the member answers: without its inventory nothing may be decided.
@@ -124,7 +192,7 @@ fn on_heard(state: &mut State, kind: &GroupKind, heard: Heard) {
         Heard::Seen(Seen::Broken(error)) => {
             tracing::debug!(kind = kind.1, error = error.chain(), "watch broken");
         }
-        Heard::NoWatch(message) => state.no_watch(kind, &message),
+        Heard::NoWatch { message, is_unknown } => state.no_watch(kind, &message, is_unknown),
     }
 }
 

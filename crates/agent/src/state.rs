@@ -39,6 +39,12 @@ pub(crate) struct State {
     objects: BTreeMap<ObjectKey, Tracked>,
     /// Kinds whose first list is in: what is not known of them is not there.
     listed: BTreeSet<GroupKind>,
+    /// Kinds that kogge has used here and whose first list is not in: nothing is deleted before,
+    /// or the guard would count only what it knows.
+    awaited: BTreeSet<GroupKind>,
+    /// The newest version that the watch of a kind has told of.
+    newest: BTreeMap<GroupKind, u64>,
+    rewound: bool,
     /// Objects to look at, most urgent first.
     queue: BTreeSet<(u8, u8, ObjectKey)>,
     retries: BTreeSet<(Instant, ObjectKey)>,
@@ -52,10 +58,12 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// `awaited`: the kinds that the member's inventory names.
     pub fn new(
         link: Arc<dyn HubLink>,
         now: fn() -> Timestamp,
         watches: Watches,
+        awaited: BTreeSet<GroupKind>,
         autoscalers: watch::Sender<Option<Autoscalers>>,
     ) -> Self {
         Self {
@@ -64,6 +72,9 @@ impl State {
             watches,
             objects: BTreeMap::new(),
             listed: BTreeSet::new(),
+            awaited,
+            newest: BTreeMap::new(),
+            rewound: false,
             queue: BTreeSet::new(),
             retries: BTreeSet::new(),
             pass: None,
@@ -80,7 +91,7 @@ impl State {
         match desired {
             Desired::Begin { .. } => {
                 self.pass = Some(BTreeSet::new());
-                self.guard.forget();
+                self.forget_deletions();
             }
             Desired::Put(work) => self.put(work),
             Desired::Remove { key, asked } => self.remove(&key, asked),
@@ -111,6 +122,7 @@ impl State {
         }
         tracked.removal_asked = false;
         tracked.desired = Some(work);
+        self.note_deletion();
         self.look_at(&key);
     }
 
@@ -148,7 +160,21 @@ impl State {
 
     // What the member says.
 
+    /// The member's history is another one: it was restored, or made anew. What is known of it is
+    /// worth nothing.
+    pub fn is_rewound(&self) -> bool {
+        self.rewound
+    }
+
+    fn note_version(&mut self, kind: (&str, &str), version: u64) {
+        let newest = self.newest.entry((kind.0.to_owned(), kind.1.to_owned())).or_default();
+        *newest = (*newest).max(version);
+    }
+
     pub fn reset(&mut self, kind: &GroupKind, items: &[Value], listed_at: u64) {
+        let newest = self.newest.get(kind).copied().unwrap_or(0);
+        self.rewound |= listed_at != 0 && listed_at < newest;
+        self.note_version((&kind.0, &kind.1), listed_at);
         self.listed.insert(kind.clone());
         let mut there = BTreeSet::new();
         for item in items {
@@ -167,6 +193,13 @@ impl State {
             }
             self.look_at(&key);
         }
+        self.no_longer_awaited(kind);
+    }
+
+    fn no_longer_awaited(&mut self, kind: &GroupKind) {
+        if self.awaited.remove(kind) && self.awaited.is_empty() {
+            self.look_at_all();
+        }
     }
 
     pub fn applied(&mut self, object: &Value) {
@@ -175,6 +208,8 @@ impl State {
         let tracked = self.objects.entry(key.clone()).or_default();
         let version = meta.version;
         tracked.see(Live::Present(meta), version);
+        self.note_version((&key.group, &key.kind), version);
+        let Some(tracked) = self.objects.get_mut(&key) else { return };
         if tracked.desired.is_some() {
             report_status(&*self.link, &key, tracked, object);
             if let Some(what) = drift(tracked, object) {
@@ -187,6 +222,7 @@ impl State {
 
     pub fn deleted(&mut self, last: &Value) {
         let key = ObjectKey::of(last);
+        self.note_version((&key.group, &key.kind), version(last));
         let Some(tracked) = self.objects.get_mut(&key) else { return };
         tracked.see(Live::Absent, version(last));
         if tracked.live != Live::Absent {
@@ -205,8 +241,12 @@ impl State {
         self.look_at(&key);
     }
 
-    /// The kind cannot be watched, so nothing of it can be applied: say so once.
-    pub fn no_watch(&mut self, kind: &GroupKind, message: &str) {
+    /// The kind cannot be watched, so nothing of it can be applied: say so once. A kind that is
+    /// not served any more has no objects either.
+    pub fn no_watch(&mut self, kind: &GroupKind, message: &str, is_unknown: bool) {
+        if is_unknown {
+            self.no_longer_awaited(kind);
+        }
         for (key, tracked) in &mut self.objects {
             let Some(work) = &tracked.desired else { continue };
             if key.group == kind.0 && key.kind == kind.1 && tracked.failures == 0 {
@@ -247,8 +287,12 @@ impl State {
             }
             Done::Failed { hash, message, fault } => {
                 tracked.failed(Instant::now());
+                let failures = tracked.failures;
                 // What is not there yet mostly is a moment later; only the second time is news.
-                let news = fault != Trouble::NotThere || 3 < tracked.failures;
+                let news = fault != Trouble::NotThere || 3 < failures;
+                if fault == Trouble::NotThere {
+                    self.ensure_namespace(key);
+                }
                 news.then_some((hash, Outcome::Failed(message)))
             }
             Done::Deleted => {
@@ -268,6 +312,18 @@ impl State {
             self.retries.insert((at, key.clone()));
         }
         self.look_at(key);
+    }
+}
+
+impl State {
+    /// A namespace that is only used is not watched: that it is gone shows in what it was to hold.
+    fn ensure_namespace(&mut self, of: &ObjectKey) {
+        let key = ObjectKey::new("", "Namespace", "", &of.namespace);
+        let Some(namespace) = self.objects.get_mut(&key) else { return };
+        if namespace.live == Live::Absent && !namespace.in_flight {
+            namespace.applied = None;
+            self.look_at(&key);
+        }
     }
 }
 
@@ -296,4 +352,74 @@ fn drift(tracked: &Tracked, object: &Value) -> Option<String> {
     }
     let before: Value = serde_json::from_str(applied.fields.as_deref()?).ok()?;
     Some(kogge_sync::drift::describe(&before, object, crate::FIELD_MANAGER))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{StreamExt as _, stream::BoxStream};
+    use kogge_member::Client;
+    use serde_json::json;
+
+    use super::*;
+    use crate::inventory::Inventory;
+
+    struct Silent;
+
+    impl HubLink for Silent {
+        fn desired(&self) -> BoxStream<'static, Desired> {
+            futures::stream::pending().boxed()
+        }
+
+        fn report(&self, _: Report) {}
+    }
+
+    fn state(client: Client, awaited: BTreeSet<GroupKind>) -> State {
+        let inventory = Arc::new(Inventory::new(client.clone()));
+        let (watches, _) = Watches::new(client, inventory);
+        let now = || Timestamp::UNIX_EPOCH;
+        State::new(Arc::new(Silent), now, watches, awaited, watch::Sender::new(None))
+    }
+
+    /// A client that is never asked.
+    fn client() -> Client {
+        kogge_member::from_service(tower::service_fn(async |_| {
+            Err::<http::Response<http_body_util::Empty<bytes::Bytes>>, _>(std::io::Error::other(
+                "x",
+            ))
+        }))
+    }
+
+    fn kind(name: &str) -> GroupKind {
+        (String::new(), name.to_owned())
+    }
+
+    fn owned(version: u64) -> Value {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {
+            "name": "a", "namespace": "n", "uid": "u", "resourceVersion": version.to_string(),
+            "labels": {"kogge.dev/managed": "true"}}})
+    }
+
+    #[tokio::test]
+    async fn a_list_that_is_older_than_what_was_seen_is_another_history() {
+        let mut state = state(client(), BTreeSet::new());
+        state.reset(&kind("ConfigMap"), &[], 10);
+        state.reset(&kind("ConfigMap"), &[], 10);
+        state.applied(&owned(12));
+        assert!(!state.is_rewound());
+        state.reset(&kind("Secret"), &[], 3);
+        assert!(!state.is_rewound(), "each kind has its own versions");
+        state.reset(&kind("ConfigMap"), &[], 11);
+        assert!(state.is_rewound());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_deleted_before_every_kind_is_listed() {
+        let awaited = BTreeSet::from([kind("ConfigMap"), kind("Secret")]);
+        let mut state = state(client(), awaited);
+        state.want(Desired::Complete);
+        state.reset(&kind("ConfigMap"), &[owned(5)], 6);
+        assert!(state.next_step(Instant::now()).is_none());
+        state.reset(&kind("Secret"), &[], 6);
+        assert!(matches!(state.next_step(Instant::now()), Some(Step::Delete { .. })));
+    }
 }

@@ -23,6 +23,62 @@ pub(crate) struct Tracked {
     pub removal_asked: bool,
     /// Hash of the status last reported.
     pub reported_status: u64,
+    pub heals: Heals,
+}
+
+/// How often an object was put back of late.
+#[derive(Debug, Default)]
+pub(crate) struct Heals {
+    count: u32,
+    last: Option<Instant>,
+}
+
+/// So many heals within [`CONTESTED`] of each other are drift; more is another controller that
+/// wants something else, and the two must not spend a cluster on it.
+const FREE_HEALS: u32 = 5;
+const CONTESTED: Duration = Duration::from_mins(1);
+
+impl Heals {
+    /// How long the next one waits.
+    pub fn wait(&self, now: Instant) -> Option<Duration> {
+        let over = self.count.checked_sub(FREE_HEALS)?;
+        let wait = RETRY.0.saturating_mul(2 << over.min(10)).min(RETRY.1);
+        let left = wait.checked_sub(now.duration_since(self.last?))?;
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// Counts one; true if it is the first that counts as contested.
+    pub fn note(&mut self, now: Instant) -> bool {
+        if self.last.is_some_and(|it| CONTESTED < now.duration_since(it)) {
+            self.count = 0;
+        }
+        self.count = self.count.saturating_add(1);
+        self.last = Some(now);
+        self.count == FREE_HEALS + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_contradicted_at_once_waits_longer_each_time() {
+        let mut heals = Heals::default();
+        let mut now = Instant::now();
+        let mut waits = Vec::new();
+        for _ in 0..9 {
+            let wait = heals.wait(now).unwrap_or_default();
+            waits.push(wait.as_millis());
+            now += wait;
+            heals.note(now);
+        }
+        assert_eq!(waits, [0, 0, 0, 0, 0, 200, 400, 800, 1600]);
+        now += CONTESTED * 2;
+        assert_eq!(heals.wait(now), None);
+        assert!(!heals.note(now));
+        assert_eq!(heals.wait(now), None);
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

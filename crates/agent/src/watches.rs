@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::StreamExt as _;
 use kogge_member::{
-    Client,
+    Client, Fault,
     watch::{Scope, Seen, watch},
 };
 use tokio::{sync::mpsc, task::AbortHandle};
@@ -20,7 +20,11 @@ const UNKNOWN_KIND_RETRY: Duration = Duration::from_secs(1);
 pub(crate) enum Heard {
     Seen(Seen),
     /// The kind cannot be watched: what the cluster said.
-    NoWatch(String),
+    NoWatch {
+        message: String,
+        /// It serves no such kind.
+        is_unknown: bool,
+    },
 }
 
 pub(crate) struct Watches {
@@ -40,11 +44,11 @@ impl Watches {
     }
 
     /// Starts the watch of a kind if it is not running.
-    pub fn ensure(&mut self, api_version: &str, kind: &str) {
+    pub fn ensure(&mut self, api_version: &str, kind: &str) -> GroupKind {
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
         let id: GroupKind = (group.to_owned(), kind.to_owned());
         if self.running.contains_key(&id) {
-            return;
+            return id;
         }
         let (client, inventory, send) =
             (self.client.clone(), self.inventory.clone(), self.send.clone());
@@ -53,7 +57,8 @@ impl Watches {
             let id = id.clone();
             async move { follow(&client, &inventory, &api_version, &kind, &id, &send).await }
         });
-        self.running.insert(id, task.abort_handle());
+        self.running.insert(id.clone(), task.abort_handle());
+        id
     }
 }
 
@@ -81,7 +86,9 @@ async fn follow(
         match found {
             Ok(found) => break found,
             Err(error) => {
-                if send.send((id.clone(), Heard::NoWatch(error.chain()))).await.is_err() {
+                let is_unknown = matches!(error.fault, Fault::NoSuchKind { .. });
+                let heard = Heard::NoWatch { message: error.chain(), is_unknown };
+                if send.send((id.clone(), heard)).await.is_err() {
                     return;
                 }
                 tokio::time::sleep(UNKNOWN_KIND_RETRY).await;

@@ -35,11 +35,11 @@ struct Hub {
 }
 
 impl Hub {
-    fn new() -> Arc<Self> {
+    fn new(id: &str) -> Arc<Self> {
         let (say, listen) = mpsc::unbounded_channel();
         let (say, listen) = (Mutex::new(say), Mutex::new(Some(listen)));
         let hub = Self { say, listen, heard: Mutex::default() };
-        hub.say(Desired::Begin { hub: "test".into() });
+        hub.say(Desired::Begin { hub: id.into() });
         Arc::new(hub)
     }
 
@@ -97,7 +97,11 @@ struct Agent {
 
 impl Agent {
     fn start(client: Client) -> Self {
-        let hub = Hub::new();
+        Self::of("test", client)
+    }
+
+    fn of(hub: &str, client: Client) -> Self {
+        let hub = Hub::new(hub);
         let (stop, stopped) = watch::channel(());
         let config = kogge_agent::Config {
             cluster: "member1".into(),
@@ -261,6 +265,88 @@ async fn another_agent_deletes_what_a_complete_set_lacks_and_not_before() {
     has(&client, "b", Some("2")).await;
 }
 
+fn secret(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": name, "namespace": "default"}})
+}
+
+#[tokio::test]
+async fn an_agent_that_starts_counts_all_kinds_before_it_deletes_any() {
+    let member = member().await;
+    let client = member.client();
+    let first = Agent::start(client.clone());
+    for number in 0..12 {
+        first.hub.put(&config_map(&format!("c{number}"), "1"), Mode::Abort);
+        first.hub.put(&secret(&format!("s{number}")), Mode::Abort);
+    }
+    first.hub.say(Desired::Complete);
+    let secrets = Resource::new("", "v1", "Secret", "secrets", true);
+    let there = async |want: usize| {
+        let ours = "kogge.dev/managed=true";
+        wait_until_async(SOON, &format!("{want} objects are there"), || async {
+            let found = client.list(&config_maps(), "default", ours).await.ok()?.len()
+                + client.list(&secrets, "default", ours).await.ok()?.len();
+            (found == want).then_some(())
+        })
+        .await;
+    };
+    there(24).await;
+    drop(first);
+
+    let second = Agent::start(client.clone());
+    second.hub.say(Desired::Complete);
+    let held = second
+        .hub
+        .hear("deletions are held", |it| match it {
+            Report::DeletionsHeld { count, of } => Some((*count, *of)),
+            _ => None,
+        })
+        .await;
+    assert_eq!(held, (24, 24));
+    there(24).await;
+    // What is wanted again is held no more, and that is said.
+    for number in 0..12 {
+        second.hub.put(&config_map(&format!("c{number}"), "1"), Mode::Abort);
+        second.hub.put(&secret(&format!("s{number}")), Mode::Abort);
+    }
+    second
+        .hub
+        .hear("nothing is held", |it| match it {
+            Report::DeletionsHeld { count: 0, .. } => Some(()),
+            _ => None,
+        })
+        .await;
+    there(24).await;
+}
+
+#[tokio::test]
+async fn a_cluster_of_another_hub_is_left_alone() {
+    let member = member().await;
+    let client = member.client();
+    let first = Agent::of("first", client.clone());
+    first.hub.put(&config_map("a", "1"), Mode::Abort);
+    first.hub.say(Desired::Complete);
+    has(&client, "a", Some("1")).await;
+
+    let second = Agent::of("second", client.clone());
+    second.hub.put(&config_map("a", "2"), Mode::Overwrite);
+    second.hub.say(Desired::Complete);
+    let message = second
+        .hub
+        .hear("whose it is", |it| match it {
+            Report::Cluster(state) => match &state.ready {
+                Some(Err(unready)) if unready.reason == "OwnedByAnotherHub" => {
+                    Some(unready.message.clone())
+                }
+                _ => None,
+            },
+            _ => None,
+        })
+        .await;
+    assert!(message.contains("first") && message.contains("--take-over"), "{message}");
+    has(&client, "a", Some("1")).await;
+}
+
 /// Takes away everything but the first, without anybody having asked for it.
 fn lose(agent: &Agent, names: &[String]) {
     for name in &names[1..] {
@@ -292,6 +378,8 @@ async fn many_deletions_that_nobody_asked_for_wait_for_a_word_each_time() {
         for name in &names {
             has(&client, name, Some(round)).await;
         }
+        // Agreeing before there is anything to agree to is no word.
+        agent.hub.say(Desired::DeletionsApproved);
         lose(&agent, &names);
         held(&agent, round.parse().unwrap()).await;
         has(&client, "c19", Some(round)).await;
@@ -318,9 +406,11 @@ async fn a_namespace_stays_while_a_stranger_lives_in_it() {
             _ => None,
         })
         .await;
-    let mut stranger = config_map("theirs", "1");
-    stranger["metadata"]["namespace"] = "shop".into();
-    client.create(&config_maps(), &stranger).await.unwrap();
+    let ingresses = Resource::new("networking.k8s.io", "v1", "Ingress", "ingresses", true);
+    let stranger = json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+        "metadata": {"name": "theirs", "namespace": "shop"},
+        "spec": {"defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}}});
+    client.create(&ingresses, &stranger).await.unwrap();
     agent.hub.say(Desired::Remove { key: ObjectKey::of(&namespace), asked: true });
     let message = agent
         .hub
@@ -330,5 +420,5 @@ async fn a_namespace_stays_while_a_stranger_lives_in_it() {
         })
         .await;
     assert!(message.contains("shop") && message.contains("theirs"), "{message}");
-    assert!(client.get(&config_maps(), "shop", "theirs").await.is_ok());
+    assert!(client.get(&ingresses, "shop", "theirs").await.is_ok());
 }

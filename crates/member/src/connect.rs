@@ -84,6 +84,8 @@ where
 fn from_config(mut config: Config) -> Result<Client, ConnectError> {
     // A watch is silent between bookmarks, about a minute; longer than that is a dead connection.
     config.read_timeout = Some(std::time::Duration::from_mins(5));
+    // Who asks knows what to do about a refusal, such as that of an eviction, and when.
+    config.default_retry = false;
     let kube = kube::Client::try_from(config).map_err(|it| ConnectError::Client(chain(&it)))?;
     Ok(Client::new(kube))
 }

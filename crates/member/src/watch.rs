@@ -10,6 +10,7 @@ use futures::{Stream, TryStreamExt as _};
 use http::{Method, header};
 use kube::api::WatchEvent;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::{
     client::{Client, encode, request},
@@ -43,6 +44,9 @@ pub enum Seen {
 /// Waits between attempts, doubled to the second figure: quick for a server
 /// that restarts, gentle to one that is gone.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// A watch that ends sooner is opened again only then.
+const SHORTEST: Duration = Duration::from_millis(500);
 
 /// The server ends a watch after this long, and it is opened again where it ended.
 const TIMEOUT_SECONDS: u32 = 290;
@@ -84,17 +88,20 @@ async fn follow(client: &Client, resource: &Resource, scope: &Scope, send: &Send
                     return;
                 }
                 loop {
+                    let opened = Instant::now();
                     match events(client, resource, scope, &mut version, send).await {
                         Ok(()) if send.is_closed() => return,
-                        Ok(()) => {}
+                        // A proxy may answer every watch with nothing.
+                        Ok(()) => tokio::time::sleep_until(opened + SHORTEST).await,
                         Err(error) => break error,
                     }
                 }
             }
             Err(error) => error,
         };
-        // History that is gone is no fault: it only means to list again, at once.
+        // History that is gone is no fault: it only means to list again.
         if matches!(broken.fault, Fault::Gone(_)) {
+            tokio::time::sleep(RETRY.0).await;
             continue;
         }
         if send.send(Seen::Broken(broken)).await.is_err() {

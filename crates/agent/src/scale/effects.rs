@@ -1,6 +1,6 @@
 //! What is done to the member: groups resized, nodes cordoned, pods evicted.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt as _;
 use kogge_autoscale::{DELETE_ANNOTATION, DRAINING_ANNOTATION, Effect};
@@ -13,6 +13,9 @@ use crate::link::Note;
 
 /// Evictions under way at a time.
 const EVICTIONS: usize = 8;
+
+/// An eviction that hangs must not hold up the nodes that other pods wait for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Does it all, in order, evictions side by side; says what is worth an event. What fails is
 /// decided anew in the next round.
@@ -128,8 +131,9 @@ async fn evict(client: Client, pod: Arc<Pod>) -> Option<String> {
         "metadata": {"namespace": pod.namespace, "name": pod.name},
         "deleteOptions": {"preconditions": {"uid": pod.uid}},
     });
-    let asked = client.post(&pods, &pod.namespace, &pod.name, "eviction", &body).await;
-    let error = asked.err()?;
+    let asked = client.post(&pods, &pod.namespace, &pod.name, "eviction", &body);
+    // What is not answered in time is asked again in the next round.
+    let error = tokio::time::timeout(PATIENCE, asked).await.ok()?.err()?;
     // Gone already, or another pod by now.
     let moot = matches!(error.fault, Fault::NotFound(_) | Fault::Conflict(_));
     (!moot).then(|| format!("{}/{}: {}", pod.namespace, pod.name, error.fault))

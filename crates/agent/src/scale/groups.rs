@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use kogge_api::nodes::NodeGroup;
 use kogge_autoscale::{DRAINING_ANNOTATION, GROUP_LABEL, Group, Observed, Plan};
 use kogge_member::{Resource, object};
-use kogge_model::{Effect, Node, ResourceName};
+use kogge_model::{Effect, Labels, Node, ResourceName};
 use serde_json::{Value, json};
 
 use crate::link::Room;
@@ -209,6 +209,41 @@ fn millionths(decimal: &str) -> u64 {
     let fraction: String = fraction.chars().chain("000000".chars()).take(6).collect();
     let whole: u64 = whole.parse().unwrap_or(u64::MAX);
     whole.saturating_mul(1_000_000).saturating_add(fraction.parse().unwrap_or(0))
+}
+
+/// Which autoscaler has which nodes: where several select one, the first by name.
+#[derive(Default)]
+pub(super) struct Taken(Vec<(String, Labels)>);
+
+impl Taken {
+    pub fn add(&mut self, autoscaler: &str, selector: Labels) {
+        self.0.push((autoscaler.to_owned(), selector));
+    }
+
+    /// The autoscaler that has a node, or would have one of a template.
+    pub fn owner(&self, node: &Node) -> Option<&str> {
+        let selects = |selector: &Labels| {
+            selector.iter().all(|(key, value)| node.labels.get(key) == Some(value))
+        };
+        self.0.iter().find(|it| selects(&it.1)).map(|it| it.0.as_str())
+    }
+
+    /// Leaves out what others have; the reason to tell if this one selects any of it.
+    pub fn leave_out(&self, observed: &mut Observed) -> Option<(&'static str, String)> {
+        let spec = &observed.spec;
+        let is_meant = |it: &Node| {
+            spec.node_selector.iter().all(|(key, value)| it.labels.get(key) == Some(value))
+        };
+        let shared = observed.nodes.iter().filter(|it| is_meant(it));
+        let reason = shared.filter_map(|it| self.owner(it)).next().map(|other| {
+            let text = format!("nodes that it selects are under {other}, which comes first");
+            ("Overlap", text)
+        });
+        observed.nodes.retain(|it| self.owner(it).is_none());
+        observed.coming.retain(|it| self.owner(it).is_none());
+        observed.groups.retain(|it| self.owner(&it.template).is_none());
+        reason
+    }
 }
 
 /// The nodes that may still be bought under one autoscaler, as room for pods.

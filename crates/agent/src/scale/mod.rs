@@ -19,11 +19,12 @@ use kogge_member::{
     Client, Fault, object,
     watch::{Scope, Seen, watch},
 };
+use kogge_model::{Node, Resources};
 use serde_json::Value;
 use tokio::{sync::watch as channel, time::Instant};
 
 use self::{
-    groups::{Groups, Memory, Supply},
+    groups::{Groups, Memory, Supply, Taken},
     report::Told,
 };
 use crate::{
@@ -84,8 +85,12 @@ impl Scaler {
                 if self.autoscalers.has_changed().is_ok() {
                     continue;
                 }
-            } else if covered == Some(false) {
-                self.stand_down().await;
+            } else if covered == Some(false) && !self.stand_down().await {
+                tokio::select! {
+                    Ok(()) = self.autoscalers.changed() => {}
+                    () = tokio::time::sleep(BUSY) => {}
+                }
+                continue;
             }
             if self.autoscalers.changed().await.is_err() {
                 // The agent stops; it ends this.
@@ -116,7 +121,7 @@ impl Scaler {
                 self.note(seen);
             }
             changes.mark_unchanged();
-            let Some(autoscalers) = self.autoscalers.borrow_and_update().clone() else { continue };
+            let Some(autoscalers) = self.autoscalers.borrow_and_update().clone() else { return };
             if autoscalers.is_empty() {
                 return;
             }
@@ -147,6 +152,7 @@ impl Scaler {
         self.told.retain(|name, _| autoscalers.contains_key(name));
         let mut growth = Vec::new();
         let mut busy = false;
+        let mut taken = Taken::default();
         for (name, spec) in autoscalers {
             let spec = match report::spec(spec) {
                 Ok(spec) => spec,
@@ -158,7 +164,8 @@ impl Scaler {
             let Some(supply) = self.supply(&nodes, now).await else { return true };
             let unneeded_since =
                 self.told.get(name).map(|it| it.unneeded_since.clone()).unwrap_or_default();
-            let observed = Observed {
+            let selector = spec.node_selector.clone();
+            let mut observed = Observed {
                 now,
                 spec,
                 nodes: nodes.clone(),
@@ -167,7 +174,10 @@ impl Scaler {
                 groups: supply.groups,
                 unneeded_since,
             };
-            let plan = decide(&observed);
+            let overlap = taken.leave_out(&mut observed);
+            taken.add(name, selector);
+            let mut plan = decide(&observed);
+            plan.reasons.extend(overlap);
             busy |= !observed.coming.is_empty()
                 || !plan.effects.is_empty()
                 || !plan.unneeded_since.is_empty();
@@ -175,11 +185,26 @@ impl Scaler {
             self.carry_out(name, &observed.spec, plan).await;
         }
         self.view.set_growth(merge(growth));
+        // Whose autoscaler went away, or selects other nodes now.
+        let left = |it: &&Node| groups::is_draining(it) && taken.owner(it).is_none();
+        self.uncordon(nodes.iter().filter(left)).await;
         busy
     }
 
+    /// Lets pods in again; says whether all of it was done.
+    async fn uncordon<'a>(&self, nodes: impl Iterator<Item = &'a Node>) -> bool {
+        let mut done = true;
+        for node in nodes {
+            if let Err(error) = effects::uncordon(&self.client, &node.name).await {
+                tracing::warn!(cluster = self.cluster, error = error.chain(), "still cordoned");
+                done = false;
+            }
+        }
+        done
+    }
+
     /// Where nodes come from; gives up what did not come. None until the groups are known.
-    async fn supply(&mut self, nodes: &[kogge_model::Node], now: Timestamp) -> Option<Supply> {
+    async fn supply(&mut self, nodes: &[Node], now: Timestamp) -> Option<Supply> {
         let supply = self.groups.supply(nodes, now, &mut self.memory)?;
         for failed in &supply.failed {
             tracing::info!(cluster = self.cluster, group = failed.group, "nodes did not come");
@@ -210,30 +235,20 @@ impl Scaler {
         }
     }
 
-    /// Nobody wants nodes to go any more: those that were on their way out take pods again.
-    async fn stand_down(&mut self) {
+    /// Nobody wants nodes to go any more: those that were on their way out take pods again. False
+    /// if that has to be tried again.
+    async fn stand_down(&mut self) -> bool {
         self.told.clear();
         self.memory = Memory::default();
         self.view.set_growth(Vec::new());
-        let mut changes = self.view.changes();
-        let nodes = loop {
-            match self.view.cluster() {
-                Some((nodes, _)) => break nodes,
-                None if changes.changed().await.is_err() => return,
-                None => {}
-            }
-        };
-        for node in nodes.iter().filter(|it| groups::is_draining(it)) {
-            if let Err(error) = effects::uncordon(&self.client, &node.name).await {
-                tracing::warn!(cluster = self.cluster, error = error.chain(), "still cordoned");
-            }
-        }
+        let Some((nodes, _)) = self.view.cluster() else { return false };
+        self.uncordon(nodes.iter().filter(|it| groups::is_draining(it))).await
     }
 }
 
 /// Rooms of the same size are one.
 fn merge(rooms: Vec<Room>) -> Vec<Room> {
-    let mut merged: BTreeMap<kogge_model::Resources, u32> = BTreeMap::new();
+    let mut merged: BTreeMap<Resources, u32> = BTreeMap::new();
     for room in rooms {
         *merged.entry(room.free).or_default() += room.nodes;
     }

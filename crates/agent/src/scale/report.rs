@@ -11,7 +11,10 @@ use crate::link::{Note, Report};
 
 /// Reasons that people want to be told of, the most pressing first. What else a plan says only
 /// explains why nothing is done.
-const NEWS: [(&str, bool); 6] = [
+const NEWS: [(&str, bool); 9] = [
+    ("Overlap", true),
+    ("MinAvailableNotReached", true),
+    ("AboveMaxAvailable", true),
     ("MaxPodsReached", true),
     ("NotTriggerScaleUp", true),
     ("TriggeredScaleUp", false),

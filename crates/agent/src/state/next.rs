@@ -9,7 +9,7 @@ use super::{State, Step};
 use crate::{
     decide::{Verdict, Why, decide},
     guard::Ruling,
-    link::Report,
+    link::{Drift, Report},
     track::{Live, Tracked},
 };
 
@@ -25,7 +25,7 @@ impl State {
         while let Some(entry) = self.queue.pop_first() {
             let key = entry.2.clone();
             let Some(tracked) = self.objects.get(&key) else { continue };
-            match decide(tracked, self.complete, now) {
+            match decide(tracked, self.may_delete(), now) {
                 Verdict::Settled | Verdict::Wait => {
                     if tracked.is_done() {
                         self.objects.remove(&key);
@@ -34,14 +34,21 @@ impl State {
                 Verdict::Apply(_) if self.namespace_comes_first(&key) => {
                     self.retry_in(&key, Duration::from_millis(10));
                 }
+                Verdict::Apply(Why::Gone | Why::Drifted)
+                    if let Some(wait) = tracked.heals.wait(now) =>
+                {
+                    self.retry_in(&key, wait);
+                }
                 Verdict::Apply(Why::Unverified) if VERIFYING <= self.verifying.len() => {
                     // All that is left in the queue is no more urgent.
                     self.queue.insert(entry);
                     return None;
                 }
                 Verdict::Apply(why) => {
-                    if why == Why::Unverified {
-                        self.verifying.insert(key.clone());
+                    match why {
+                        Why::Unverified => drop(self.verifying.insert(key.clone())),
+                        Why::Gone | Why::Drifted => self.note_heal(&key, now),
+                        Why::Missing | Why::Changed => {}
                     }
                     return self.start_apply(&key);
                 }
@@ -52,6 +59,22 @@ impl State {
             }
         }
         None
+    }
+
+    /// All that kogge owns here is known, and all that is wanted.
+    fn may_delete(&self) -> bool {
+        self.complete && self.awaited.is_empty()
+    }
+
+    /// Counts it, and says so once when somebody keeps changing the object back.
+    fn note_heal(&mut self, key: &ObjectKey, now: Instant) {
+        let Some(tracked) = self.objects.get_mut(key) else { return };
+        if tracked.heals.note(now) {
+            let what =
+                "changed again and again by somebody else; from now on less often".to_owned();
+            let at = (self.now)();
+            self.link.report(Report::Drift(Drift { key: key.clone(), at, what }));
+        }
     }
 
     fn start_apply(&mut self, key: &ObjectKey) -> Option<Step> {
@@ -91,11 +114,26 @@ impl State {
         (all().filter(unasked).count(), all().count())
     }
 
-    /// A batch of deletions ends when none is left to do.
+    /// A batch of deletions ends when none is left to do; fewer may not need a word any more.
     pub(super) fn note_deletion(&mut self) {
-        if self.guard.is_engaged() && self.unasked_deletions().0 == 0 {
-            self.guard.forget();
+        if !self.guard.is_engaged() {
+            return;
         }
+        let (count, of) = self.unasked_deletions();
+        if count == 0 {
+            self.forget_deletions();
+        } else if self.guard.is_holding() && !kogge_sync::prune::too_many(count, of) {
+            self.forget_deletions();
+            self.look_at_all();
+        }
+    }
+
+    pub(super) fn forget_deletions(&mut self) {
+        if self.guard.is_holding() {
+            let of = self.unasked_deletions().1;
+            self.link.report(Report::DeletionsHeld { count: 0, of });
+        }
+        self.guard.forget();
     }
 
     /// When to call [`State::retry`].
@@ -136,7 +174,7 @@ impl State {
     pub(super) fn look_at(&mut self, key: &ObjectKey) {
         let Some(tracked) = self.objects.get(key) else { return };
         let stage = kogge_sync::order::stage(&key.group, &key.kind);
-        let (urgency, stage) = match decide(tracked, self.complete, Instant::now()) {
+        let (urgency, stage) = match decide(tracked, self.may_delete(), Instant::now()) {
             Verdict::Apply(Why::Missing | Why::Gone) => (0, stage),
             Verdict::Apply(Why::Changed | Why::Drifted) => (1, stage),
             // What was made last goes first.

@@ -234,8 +234,8 @@ impl Taken {
         let is_meant = |it: &Node| {
             spec.node_selector.iter().all(|(key, value)| it.labels.get(key) == Some(value))
         };
-        let shared = observed.nodes.iter().filter(|it| is_meant(it));
-        let reason = shared.filter_map(|it| self.owner(it)).next().map(|other| {
+        let mut meant = observed.nodes.iter().filter(|it| is_meant(it));
+        let reason = meant.find_map(|it| self.owner(it)).map(|other| {
             let text = format!("nodes that it selects are under {other}, which comes first");
             ("Overlap", text)
         });

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::Path,
     process::Command,
@@ -12,14 +13,19 @@ use std::{
 };
 
 use anyhow::Context as _;
+use futures::StreamExt as _;
 use kogge_git::{Author, commit_all, init_with};
-use kogge_member::{Client, Resource};
+use kogge_member::{
+    Client, Resource,
+    watch::{Scope, Seen},
+};
 use kogge_testkit::{
     Process,
     kube::{self, Cluster, Options},
     process::Leash,
 };
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 const DEPLOYMENTS: usize = 500;
 const KUSTOMIZATIONS: usize = 200;
@@ -27,8 +33,69 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 struct Bench {
     hub: Client,
-    members: Vec<Client>,
+    members: Vec<Member>,
     deployments: Resource,
+}
+
+/// A member, and what it has in namespace `shop`. Watched and not polled, since asking all the
+/// time would cost the two cores more than what is measured.
+struct Member {
+    client: Client,
+    deployments: Watched,
+    config_maps: Watched,
+}
+
+/// Objects by name, as last seen.
+struct Watched {
+    seen: watch::Receiver<BTreeMap<String, Value>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Watched {
+    fn start(client: Client, resource: Resource) -> Self {
+        let (send, seen) = watch::channel(BTreeMap::new());
+        let task = tokio::spawn(async move {
+            let scope = Scope { namespace: "shop".to_owned(), ..Scope::default() };
+            let mut stream = std::pin::pin!(kogge_member::watch::watch(client, resource, scope));
+            let named = |it: Value| (kogge_member::object::name(&it).to_owned(), it);
+            while let Some(seen) = stream.next().await {
+                send.send_modify(|objects| match seen {
+                    Seen::Reset { items, .. } => *objects = items.into_iter().map(named).collect(),
+                    Seen::Applied(object) => objects.extend([named(object)]),
+                    Seen::Deleted(object) => {
+                        objects.remove(kogge_member::object::name(&object));
+                    }
+                    Seen::Broken(_) => {}
+                });
+            }
+        });
+        Self { seen, task }
+    }
+
+    async fn wait(
+        &self,
+        what: &str,
+        wanted: impl Fn(&BTreeMap<String, Value>) -> bool,
+    ) -> anyhow::Result<()> {
+        let mut seen = self.seen.clone();
+        let waited = tokio::time::timeout(PATIENCE, seen.wait_for(wanted)).await;
+        let _ = waited.with_context(|| format!("{what}: not in time"))??;
+        Ok(())
+    }
+
+    fn uid(&self, name: &str) -> String {
+        self.seen
+            .borrow()
+            .get(name)
+            .map(|it| kogge_member::object::uid(it).to_owned())
+            .unwrap_or_default()
+    }
 }
 
 fn main() -> anyhow::Result<()> {
@@ -43,6 +110,8 @@ async fn measure(binary: &Path) -> anyhow::Result<()> {
         .map(|name| Cluster::start(binary, &Options::named(name)).expect("a cluster starts"));
     let mut process = start_hub(dir.path())?;
     let kubeconfig = dir.path().join("data/kubeconfig");
+    let deployments = Resource::new("apps", "v1", "Deployment", "deployments", true);
+    let config_maps = Resource::new("", "v1", "ConfigMap", "configmaps", true);
     let mut members = Vec::new();
     for (number, cluster) in clusters.iter().enumerate() {
         let joined = Command::new(env!("CARGO_BIN_EXE_kogge"))
@@ -52,9 +121,13 @@ async fn measure(binary: &Path) -> anyhow::Result<()> {
             .arg(cluster.kubeconfig())
             .output()?;
         anyhow::ensure!(joined.status.success(), "{}", String::from_utf8_lossy(&joined.stderr));
-        members.push(client(cluster.kubeconfig()).await?);
+        let client = client(cluster.kubeconfig()).await?;
+        members.push(Member {
+            deployments: Watched::start(client.clone(), deployments.clone()),
+            config_maps: Watched::start(client.clone(), config_maps.clone()),
+            client,
+        });
     }
-    let deployments = Resource::new("apps", "v1", "Deployment", "deployments", true);
     let bench = Bench { hub: client(&kubeconfig).await?, members, deployments };
     bench.prepare().await?;
     bench.one_by_one().await?;
@@ -66,7 +139,7 @@ async fn measure(binary: &Path) -> anyhow::Result<()> {
     let mut process = start_hub(dir.path())?;
     let bench = Bench { hub: client(&kubeconfig).await?, ..bench };
     bench.create("after-restart").await?;
-    bench.on_members("after-restart", true).await?;
+    bench.on_members("after-restart").await?;
     println!("hub restarted -> a new Deployment on both: {} ms", started.elapsed().as_millis());
     bench.commits(dir.path()).await?;
     bench.kustomizations(dir.path()).await?;
@@ -111,7 +184,7 @@ impl Bench {
         self.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}))
             .await?;
         self.create("warm").await?;
-        self.on_members("warm", true).await
+        self.on_members("warm").await
     }
 
     async fn apply(&self, object: &Value) -> anyhow::Result<()> {
@@ -134,14 +207,9 @@ impl Bench {
         Ok(())
     }
 
-    /// Waits until every member has it, or has it no more.
-    async fn on_members(&self, name: &str, there: bool) -> anyhow::Result<()> {
-        let until = Instant::now() + PATIENCE;
+    async fn on_members(&self, name: &str) -> anyhow::Result<()> {
         for member in &self.members {
-            while member.get(&self.deployments, "shop", name).await.is_ok() != there {
-                anyhow::ensure!(Instant::now() < until, "{name} did not come to a member");
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
+            member.deployments.wait(name, |it| it.contains_key(name)).await?;
         }
         Ok(())
     }
@@ -152,7 +220,7 @@ impl Bench {
             let name = format!("one-{number}");
             let started = Instant::now();
             self.create(&name).await?;
-            self.on_members(&name, true).await?;
+            self.on_members(&name).await?;
             times.push(started.elapsed());
         }
         say("a Deployment created on the hub -> on both members", times);
@@ -164,12 +232,11 @@ impl Bench {
         for number in 0..DEPLOYMENTS {
             self.create(&format!("many-{number}")).await?;
         }
-        let wanted = DEPLOYMENTS + 51;
         for member in &self.members {
-            while member.list(&self.deployments, "shop", "").await?.len() < wanted {
-                anyhow::ensure!(started.elapsed() < PATIENCE, "not all Deployments came");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
+            let many = |it: &BTreeMap<String, Value>| {
+                it.keys().filter(|it| it.starts_with("many-")).count() == DEPLOYMENTS
+            };
+            member.deployments.wait("all Deployments", many).await?;
         }
         let took = started.elapsed().as_millis();
         println!("{DEPLOYMENTS} Deployments -> all on both members: {took} ms");
@@ -181,20 +248,14 @@ impl Bench {
         let mut times = Vec::new();
         for number in 0..20 {
             let name = format!("one-{number}");
-            let before = member.get(&self.deployments, "shop", &name).await?;
-            let uid = kogge_member::object::uid(&before).to_owned();
+            let before = member.deployments.uid(&name);
             let options = kogge_member::DeleteOptions::default();
             let started = Instant::now();
-            member.delete(&self.deployments, "shop", &name, &options).await?;
-            loop {
-                if let Ok(now) = member.get(&self.deployments, "shop", &name).await
-                    && kogge_member::object::uid(&now) != uid
-                {
-                    break;
-                }
-                anyhow::ensure!(started.elapsed() < PATIENCE, "{name} did not come back");
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
+            member.client.delete(&self.deployments, "shop", &name, &options).await?;
+            let is_back = |it: &BTreeMap<String, Value>| {
+                it.get(&name).is_some_and(|it| kogge_member::object::uid(it) != before)
+            };
+            member.deployments.wait(&name, is_back).await?;
             times.push(started.elapsed());
         }
         say("deleted on a member -> back", times);
@@ -247,16 +308,11 @@ impl Bench {
     }
 
     async fn wait_value(&self, value: usize) -> anyhow::Result<()> {
-        let config_maps = Resource::new("", "v1", "ConfigMap", "configmaps", true);
-        let until = Instant::now() + PATIENCE;
-        loop {
-            let found = self.members[0].get(&config_maps, "shop", "from-git").await;
-            if found.is_ok_and(|it| it["data"]["value"] == value.to_string().as_str()) {
-                return Ok(());
-            }
-            anyhow::ensure!(Instant::now() < until, "value {value} did not come from Git");
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        let value = value.to_string();
+        let is_it = |it: &BTreeMap<String, Value>| {
+            it.get("from-git").is_some_and(|it| it["data"]["value"] == value.as_str())
+        };
+        self.members[0].config_maps.wait("a value from Git", is_it).await
     }
 
     async fn kustomizations(&self, dir: &Path) -> anyhow::Result<()> {

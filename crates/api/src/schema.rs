@@ -165,7 +165,10 @@ pub(crate) fn label_selector(about: &str) -> Schema {
                         "A requirement on one label.",
                         [
                             ("key", text("Label key.")),
-                            ("operator", text("In, NotIn, Exists or DoesNotExist.")),
+                            (
+                                "operator",
+                                one_of("Operator.", &["In", "NotIn", "Exists", "DoesNotExist"]),
+                            ),
                             ("values", list("Values for In and NotIn.", text("Value."))),
                         ],
                     )

@@ -8,10 +8,12 @@ use kogge_apiserver::{
 };
 use kogge_member::ObjectKey;
 use kogge_placement::{Policy, PolicyIndex, PolicySpec};
+use serde_json::Value;
 
 use crate::{
     bindings,
     cache::Cache,
+    controllers::autoscaler,
     policies::{self, Policies},
 };
 
@@ -63,6 +65,10 @@ impl Admission for HubAdmission {
         if id.0 == policies::GROUP {
             return Ok(vec![format!("{} is stored, and nothing acts on it yet", id.1)]);
         }
+        if id.0 == autoscaler::GROUP && id.1 == autoscaler::KIND {
+            let causes = crossed_bounds(&request.object["spec"]);
+            return if causes.is_empty() { Ok(Vec::new()) } else { Err(invalid(request, causes)) };
+        }
         let namespace = request.namespace.clone().unwrap_or_default();
         let key = ObjectKey::new(&id.0, &id.1, &namespace, &request.name);
         let is_new = request.operation == Operation::Create;
@@ -104,15 +110,7 @@ fn elsewhere(group: &str, resource: &str) -> Option<&'static str> {
 
 /// A policy that the planner cannot read is refused, with the field's name.
 fn review_policy(request: &AdmissionRequest, cache: &Cache) -> Result<Vec<String>, Failure> {
-    let spec = request.object.get("spec").cloned().unwrap_or_default();
-    let spec: PolicySpec = serde_json::from_value(spec).map_err(|error| {
-        let kind = &request.resource.kind;
-        let name = &request.name;
-        let message = format!("{kind} \"{name}\" is invalid: spec: {error}");
-        let cause =
-            Cause { reason: "FieldValueInvalid", message: error.to_string(), field: "spec".into() };
-        Failure::new(422, "Invalid", message).causes(vec![cause])
-    })?;
+    let spec = read(request.object.get("spec")).map_err(|it| invalid(request, vec![it]))?;
     let mut warnings = unsupported(&spec);
     if spec.resource_selectors.is_empty() {
         warnings.push("spec.resourceSelectors is empty: the policy selects nothing".into());
@@ -125,6 +123,34 @@ fn review_policy(request: &AdmissionRequest, cache: &Cache) -> Result<Vec<String
         warnings.push(nothing.into());
     }
     Ok(warnings)
+}
+
+fn invalid(request: &AdmissionRequest, causes: Vec<Cause>) -> Failure {
+    Failure::invalid(&request.resource.group, &request.resource.kind, &request.name, causes)
+}
+
+fn read(spec: Option<&Value>) -> Result<PolicySpec, Cause> {
+    serde_path_to_error::deserialize(spec.cloned().unwrap_or_default()).map_err(|error| Cause {
+        reason: "FieldValueInvalid",
+        message: error.inner().to_string(),
+        field: format!("spec.{}", error.path()),
+    })
+}
+
+/// Of an autoscaler's bounds the lower may not be above the upper.
+fn crossed_bounds(spec: &Value) -> Vec<Cause> {
+    let pairs = [("minAvailable", "maxAvailable"), ("minPods", "maxPods")];
+    let crossed = pairs.into_iter().filter_map(|(low, high)| {
+        let (least, most) = (spec[low].as_u64()?, spec[high].as_u64()?);
+        (most < least).then(|| Cause {
+            reason: "FieldValueInvalid",
+            message: format!(
+                "Invalid value: {least}: may not be more than spec.{high}, which is {most}"
+            ),
+            field: format!("spec.{low}"),
+        })
+    });
+    crossed.collect()
 }
 
 fn unsupported(spec: &PolicySpec) -> Vec<String> {
@@ -147,4 +173,56 @@ fn selects_something(policy: Policy, cache: &Cache) -> bool {
         let labels = policies::labels(&object);
         index.select(&policies::template(&object, &labels)).is_some()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_fault_names_its_field_and_what_is_allowed() {
+        let spec = json!({"resourceSelectors": [{"apiVersion": "v1", "kind": "ConfigMap",
+            "labelSelector": {"matchExpressions": [{"key": "a", "operator": "Foo"}]}}]});
+        let cause = read(Some(&spec)).expect_err("no such operator");
+        let field = "spec.resourceSelectors[0].labelSelector.matchExpressions[0].operator";
+        assert_eq!(cause.field, field);
+        let allowed = "expected one of `In`, `NotIn`, `Exists`, `DoesNotExist`";
+        assert!(cause.message.contains(allowed), "{}", cause.message);
+    }
+
+    #[test]
+    fn what_is_not_acted_on_is_warned_of() {
+        let spec = json!({"suspension": {"dispatching": true}, "failover": {}});
+        let said = unsupported(&read(Some(&spec)).expect("a spec"));
+        assert_eq!(
+            said,
+            [
+                "spec.suspension.dispatching is not supported yet, so this policy places nothing \
+                 while it is set",
+                "spec.failover is stored, and nothing acts on it yet",
+            ]
+        );
+    }
+
+    #[track_caller]
+    fn check(spec: &Value, want: &[&str]) {
+        let said: Vec<String> =
+            crossed_bounds(spec).iter().map(|it| format!("{}: {}", it.field, it.message)).collect();
+        assert_eq!(said, want);
+    }
+
+    #[test]
+    fn bounds_that_cross_are_refused_with_both_fields() {
+        check(&json!({"minAvailable": 3, "maxAvailable": 3, "minPods": 9}), &[]);
+        check(
+            &json!({"minAvailable": 3, "maxAvailable": 2, "minPods": 9, "maxPods": 8}),
+            &[
+                "spec.minAvailable: Invalid value: 3: may not be more than spec.maxAvailable, \
+                 which is 2",
+                "spec.minPods: Invalid value: 9: may not be more than spec.maxPods, which is 8",
+            ],
+        );
+    }
 }

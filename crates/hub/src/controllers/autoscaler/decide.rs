@@ -19,17 +19,34 @@ pub(super) struct Observed {
     pub reports: BTreeMap<String, Value>,
 }
 
-/// All clusters, unless an affinity says which.
-pub(super) fn covers(spec: &ClusterAutoscalerSpec, cluster: &Cluster) -> bool {
-    let Some(affinity) = &spec.cluster_affinity else { return true };
-    let affinity: ClusterAffinity = serde_json::from_value(json!(affinity)).unwrap_or_default();
-    kogge_placement::filter::matches(&affinity, cluster)
+/// What clusters tell of that breaks the bounds, the worst first.
+const UNREADY: [&str; 4] =
+    ["InvalidSpec", "Overlap", "MinAvailableNotReached", "AboveMaxAvailable"];
+
+/// Whom an autoscaler covers: all clusters, unless an affinity says which.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Coverage(Option<ClusterAffinity>);
+
+impl Coverage {
+    /// An affinity that cannot be read covers nobody, and the error says where and why.
+    pub fn of(spec: &ClusterAutoscalerSpec) -> Result<Self, String> {
+        let Some(affinity) = &spec.cluster_affinity else { return Ok(Self(None)) };
+        match serde_path_to_error::deserialize(json!(affinity)) {
+            Ok(affinity) => Ok(Self(Some(affinity))),
+            Err(error) => Err(format!("spec.clusterAffinity.{}: {}", error.path(), error.inner())),
+        }
+    }
+
+    pub fn has(&self, cluster: &Cluster) -> bool {
+        self.0.as_ref().is_none_or(|it| kogge_placement::filter::matches(it, cluster))
+    }
 }
 
 pub(super) fn decide(seen: &Observed) -> ClusterAutoscalerStatus {
     let autoscaler = &seen.autoscaler;
-    let covered: Vec<&Cluster> =
-        seen.clusters.iter().filter(|it| covers(&autoscaler.spec, it)).collect();
+    let coverage = Coverage::of(&autoscaler.spec);
+    let covers = |it: &&Cluster| coverage.as_ref().is_ok_and(|coverage| coverage.has(it));
+    let covered: Vec<&Cluster> = seen.clusters.iter().filter(covers).collect();
     let counts: Vec<ClusterNodeCounts> = covered
         .iter()
         .filter_map(|it| {
@@ -44,12 +61,25 @@ pub(super) fn decide(seen: &Observed) -> ClusterAutoscalerStatus {
         .filter(|name| !counts.iter().any(|it| it.name == *name))
         .collect();
     let mut conditions = autoscaler.status.conditions.clone();
-    set_condition(&mut conditions, ready(&covered, &silent), seen.now);
+    let ready = match &coverage {
+        Err(message) => Condition::new("Ready", false, "InvalidSpec", message),
+        Ok(_) => broken(&counts).unwrap_or_else(|| ready(&covered, &silent)),
+    };
+    set_condition(&mut conditions, ready, seen.now);
     ClusterAutoscalerStatus {
         observed_generation: autoscaler.metadata.generation,
         clusters: counts,
         conditions,
     }
+}
+
+/// The worst that clusters tell of, and who tells it.
+fn broken(counts: &[ClusterNodeCounts]) -> Option<Condition> {
+    UNREADY.into_iter().find_map(|reason| {
+        let telling = counts.iter().filter(|it| it.reason == reason);
+        let told: Vec<String> = telling.map(|it| format!("{}: {}", it.name, it.message)).collect();
+        (!told.is_empty()).then(|| Condition::new("Ready", false, reason, told.join("; ")))
+    })
 }
 
 fn ready(covered: &[&Cluster], silent: &[&str]) -> Condition {
@@ -101,5 +131,27 @@ mod tests {
         check(None, &json!({"a": {}}), &["a"], "Waiting");
         check(Some(&json!({"clusterNames": ["b"]})), &both, &["b"], "Active");
         check(Some(&json!({"clusterNames": ["c"]})), &both, &[], "NoClusters");
+    }
+
+    #[test]
+    fn an_affinity_that_cannot_be_read_covers_nobody() {
+        let odd = json!({"labelSelector": {"matchExpressions": [
+            {"key": "env", "operator": "Is", "values": ["prod"]}]}});
+        let both = json!({"a": {}, "b": {}});
+        check(Some(&odd), &both, &[], "InvalidSpec");
+        let message = &decide(&seen(Some(&odd), &both)).conditions[0].message;
+        let path = "spec.clusterAffinity.labelSelector.matchExpressions[0].operator: ";
+        assert!(message.starts_with(path) && message.contains("NotIn"), "{message}");
+    }
+
+    #[test]
+    fn the_worst_of_the_clusters_is_its_own() {
+        let few = json!({"reason": "MinAvailableNotReached", "message": "2 of 3"});
+        let odd = json!({"reason": "InvalidSpec", "message": "no"});
+        check(None, &json!({"a": few, "b": odd}), &["a", "b"], "InvalidSpec");
+        check(None, &json!({"b": few}), &["b"], "MinAvailableNotReached");
+        check(None, &json!({"a": {"reason": "ScaleDown"}, "b": {}}), &["a", "b"], "Active");
+        let message = &decide(&seen(None, &json!({"a": few, "b": few}))).conditions[0].message;
+        assert_eq!(message, "a: 2 of 3; b: 2 of 3");
     }
 }

@@ -11,7 +11,7 @@ use kogge_api::nodes::ClusterAutoscaler;
 use kogge_member::{Error, ObjectKey};
 use serde_json::json;
 
-use self::decide::{Observed, covers, decide};
+use self::decide::{Coverage, Observed, decide};
 use crate::{
     cache::Changed,
     context::Shared,
@@ -42,10 +42,15 @@ impl AutoscalerController {
 
     /// Every cluster hears of all that cover it: each run makes the whole of it true.
     fn hand_out(&self, autoscalers: &[ClusterAutoscaler]) {
+        let read = |it: &ClusterAutoscaler| {
+            let coverage = Coverage::of(&it.spec).ok()?;
+            Some((coverage, it.metadata.name.clone(), json!(it.spec)))
+        };
+        let all: Vec<_> = autoscalers.iter().filter_map(read).collect();
         for cluster in self.policies.clusters().iter() {
-            let covering = autoscalers.iter().filter(|it| covers(&it.spec, cluster));
+            let covering = all.iter().filter(|it| it.0.has(cluster));
             let specs: BTreeMap<_, _> =
-                covering.map(|it| (it.metadata.name.clone(), json!(it.spec))).collect();
+                covering.map(|(_, name, spec)| (name.clone(), spec.clone())).collect();
             self.hub.works.set_autoscalers(&cluster.name, specs);
         }
     }

@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, OnceLock, RwLock, RwLockReadGuard},
+    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use bytes::Bytes;
@@ -86,7 +86,7 @@ pub(crate) struct Cache {
 
 impl Cache {
     pub fn take(&self, key: &ObjectKey, object: Option<Object>) -> Option<Object> {
-        let mut kinds = self.kinds.write().expect("no writer panics");
+        let mut kinds = self.kinds.write().unwrap_or_else(PoisonError::into_inner);
         let id = (key.group.clone(), key.kind.clone());
         match object {
             Some(object) => kinds.entry(id).or_default().insert(key.clone(), object),
@@ -126,6 +126,6 @@ impl Cache {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, BTreeMap<GroupKind, Objects>> {
-        self.kinds.read().expect("no writer panics")
+        self.kinds.read().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,6 +9,8 @@ use std::{
 
 use kogge_member::ObjectKey;
 
+use crate::lock::lock;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Decision {
     pub scheduled: bool,
@@ -22,18 +24,18 @@ pub(crate) struct Decisions(Arc<Mutex<BTreeMap<ObjectKey, Decision>>>);
 
 impl Decisions {
     pub fn get(&self, template: &ObjectKey) -> Option<Decision> {
-        self.0.lock().expect("no holder panics").get(template).cloned()
+        lock(&self.0).get(template).cloned()
     }
 
     /// The templates that could not be placed.
     pub fn unscheduled(&self) -> Vec<ObjectKey> {
-        let all = self.0.lock().expect("no holder panics");
+        let all = lock(&self.0);
         all.iter().filter(|(_, it)| !it.scheduled).map(|(key, _)| key.clone()).collect()
     }
 
     /// Says whether it is another one than before.
     pub fn set(&self, template: &ObjectKey, decision: Option<&Decision>) -> bool {
-        let mut all = self.0.lock().expect("no holder panics");
+        let mut all = lock(&self.0);
         let before = match decision.cloned() {
             Some(it) => all.insert(template.clone(), it),
             None => all.remove(template),

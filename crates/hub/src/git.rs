@@ -9,6 +9,8 @@ use std::{
 use kogge_git::{FetchError, Renderer, Repository};
 use kogge_member::ObjectKey;
 
+use crate::lock::lock;
+
 /// Objects of renderings that are remembered, over all repositories.
 const REMEMBERED: usize = 20_000;
 
@@ -32,7 +34,7 @@ impl Git {
 
     /// The copy that belongs to a GitRepository; blocks. Another URL is another copy.
     pub fn repository(&self, key: &ObjectKey, url: &str) -> Result<Arc<Repository>, FetchError> {
-        let mut open = self.open.lock().expect("no holder panics");
+        let mut open = lock(&self.open);
         if let Some(it) = open.get(key).filter(|it| it.url == url) {
             return Ok(it.repository.clone());
         }
@@ -46,7 +48,7 @@ impl Git {
 
     /// The GitRepository is gone. Its copy stays on disk for one of the same name.
     pub fn forget(&self, key: &ObjectKey) {
-        self.open.lock().expect("no holder panics").remove(key);
+        lock(&self.open).remove(key);
     }
 }
 

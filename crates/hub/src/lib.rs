@@ -16,6 +16,7 @@ mod git;
 mod hub;
 mod kinds;
 mod link;
+mod lock;
 mod policies;
 mod reports;
 mod room;

@@ -10,6 +10,8 @@ use kogge_member::ObjectKey;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use crate::lock::lock;
+
 /// What one cluster said of one object.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ObjectReport {
@@ -105,7 +107,7 @@ impl Reports {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().expect("no holder panics")
+        lock(&self.inner)
     }
 }
 
@@ -138,7 +140,11 @@ impl Inner {
             }
             Report::Drift(drift) => News::Drift { cluster, drift },
             Report::DeletionsHeld { count, of } => {
-                self.held.insert(cluster.clone(), (count, of));
+                if count == 0 {
+                    self.held.remove(&cluster);
+                } else {
+                    self.held.insert(cluster.clone(), (count, of));
+                }
                 News::Cluster(cluster)
             }
             Report::Cluster(state) => {
@@ -155,5 +161,19 @@ impl Inner {
 
     fn report(&mut self, key: &ObjectKey, cluster: &str) -> &mut ObjectReport {
         self.objects.entry(key.clone()).or_default().entry(cluster.to_owned()).or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_held_once_the_agent_says_so() {
+        let (reports, _news) = Reports::new();
+        reports.take("eu", Report::DeletionsHeld { count: 12, of: 20 });
+        assert_eq!(reports.held("eu"), Some((12, 20)));
+        reports.take("eu", Report::DeletionsHeld { count: 0, of: 20 });
+        assert_eq!(reports.held("eu"), None);
     }
 }

@@ -4,16 +4,16 @@
 //! time. Retry, pace and logging are here, once, and not in any of them.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     future::Future,
     sync::Arc,
     time::Duration,
 };
 
-use kogge_member::ObjectKey;
+use kogge_member::{Fault, ObjectKey};
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinSet,
+    task::{Id, JoinError, JoinSet},
     time::Instant,
 };
 
@@ -88,6 +88,7 @@ pub(crate) fn start<C: Controller>(controller: Arc<C>, tasks: &mut JoinSet<()>) 
         due: BTreeMap::new(),
         order: BTreeSet::new(),
         busy: BTreeMap::new(),
+        tasks: HashMap::new(),
         failures: BTreeMap::new(),
     };
     tasks.spawn(queue.run());
@@ -104,10 +105,17 @@ struct Queue<C> {
     order: BTreeSet<(Instant, ObjectKey)>,
     /// Keys under way; true if they have to be looked at again after.
     busy: BTreeMap<ObjectKey, bool>,
+    /// The key of each task: one that panics cannot say it.
+    tasks: HashMap<Id, ObjectKey>,
     failures: BTreeMap<ObjectKey, u32>,
 }
 
-type Finished = (ObjectKey, Result<Again, kogge_member::Error>);
+type Finished = Result<Again, kogge_member::Error>;
+
+fn panicked(key: &ObjectKey, error: &JoinError) -> kogge_member::Error {
+    let fault = Fault::Server(error.to_string());
+    kogge_member::Error { verb: "reconcile", what: key.to_string(), fault }
+}
 
 impl<C: Controller> Queue<C> {
     async fn run(mut self) {
@@ -121,10 +129,13 @@ impl<C: Controller> Queue<C> {
                     Some(Message::Primed) => self.primed = true,
                     None => return,
                 },
-                Some(finished) = running.join_next() => match finished {
-                    Ok((key, result)) => self.finish(&key, result),
-                    Err(error) => tracing::error!(controller = C::NAME, %error, "reconcile panicked"),
-                },
+                Some(finished) = running.join_next_with_id() => {
+                    let id = finished.as_ref().map_or_else(JoinError::id, |it| it.0);
+                    if let Some(key) = self.tasks.remove(&id) {
+                        let result = finished.unwrap_or_else(|it| (id, Err(panicked(&key, &it)))).1;
+                        self.finish(&key, result);
+                    }
+                }
                 () = tokio::time::sleep_until(next), if running.len() < C::AT_ONCE => {}
             }
         }
@@ -141,10 +152,11 @@ impl<C: Controller> Queue<C> {
             self.due.remove(&key);
             self.busy.insert(key.clone(), false);
             let controller = self.controller.clone();
-            running.spawn(async move {
-                let result = controller.reconcile(&key).await;
-                (key, result)
+            let task = running.spawn({
+                let key = key.clone();
+                async move { controller.reconcile(&key).await }
             });
+            self.tasks.insert(task.id(), key);
         }
         if self.primed && running.is_empty() && !*self.settled.borrow() {
             self.settled.send_replace(true);
@@ -171,7 +183,7 @@ impl<C: Controller> Queue<C> {
         self.order.insert((at, key));
     }
 
-    fn finish(&mut self, key: &ObjectKey, result: Result<Again, kogge_member::Error>) {
+    fn finish(&mut self, key: &ObjectKey, result: Finished) {
         let now = Instant::now();
         let again = self.busy.remove(key).unwrap_or(false);
         match result {
@@ -196,5 +208,49 @@ impl<C: Controller> Queue<C> {
         if again {
             self.enqueue(key.clone(), now);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::lock::lock;
+
+    /// Panics at the first run of each key, with the lock in its hand.
+    #[derive(Default)]
+    struct Nervous(Mutex<BTreeMap<ObjectKey, u32>>);
+
+    impl Controller for Nervous {
+        const NAME: &'static str = "nervous";
+        const AT_ONCE: usize = 1;
+
+        fn concerns(&self, _: &Changed) -> Vec<ObjectKey> {
+            Vec::new()
+        }
+
+        async fn reconcile(&self, key: &ObjectKey) -> Result<Again, kogge_member::Error> {
+            let mut runs = lock(&self.0);
+            let count = runs.entry(key.clone()).or_default();
+            *count += 1;
+            assert!(1 < *count, "its first run");
+            Ok(None)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reconcile_that_panics_is_tried_again() {
+        let mut tasks = JoinSet::new();
+        let nervous = Arc::new(Nervous::default());
+        let handle = start(nervous.clone(), &mut tasks);
+        let keys = ["a", "b"].map(|it| ObjectKey::new("", "ConfigMap", "shop", it));
+        for key in &keys {
+            handle.look_at(key.clone());
+        }
+        let ran = || keys.iter().all(|it| lock(&nervous.0).get(it) == Some(&2));
+        let soon = Duration::from_secs(30);
+        kogge_testkit::wait_until_async(soon, "both keys run again", async || ran().then_some(()))
+            .await;
     }
 }

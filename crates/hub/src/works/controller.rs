@@ -14,6 +14,7 @@ use super::{Claims, Works, render};
 use crate::{
     bindings,
     cache::{Cache, Changed},
+    lock::lock,
     runner::{Again, Controller},
 };
 
@@ -88,7 +89,7 @@ impl WorksController {
                 works.push(render::render(&found, None, Mode::Abort));
             }
         }
-        let mut dependencies = self.dependencies.lock().expect("no holder panics");
+        let mut dependencies = lock(&self.dependencies);
         dependencies.set(&ObjectKey::of(template), named);
         works
     }
@@ -104,7 +105,7 @@ impl Controller for WorksController {
         if !bindings::may_be_template(&change.key) {
             return Vec::new();
         }
-        let dependencies = self.dependencies.lock().expect("no holder panics");
+        let dependencies = lock(&self.dependencies);
         let dependents = dependencies.dependents.get(&change.key);
         let mut keys: Vec<ObjectKey> = dependents.into_iter().flatten().cloned().collect();
         keys.push(change.key.clone());
@@ -118,7 +119,7 @@ impl Controller for WorksController {
             let binding: ResourceBinding = serde_json::from_value(binding).unwrap_or_default();
             self.claims(template, &binding.spec)
         } else {
-            let mut dependencies = self.dependencies.lock().expect("no holder panics");
+            let mut dependencies = lock(&self.dependencies);
             dependencies.set(key, Vec::new());
             Claims::new()
         };

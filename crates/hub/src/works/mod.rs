@@ -20,6 +20,8 @@ use kogge_member::ObjectKey;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use crate::lock::lock;
+
 pub(crate) use controller::WorksController;
 
 /// Works by cluster name.
@@ -139,7 +141,7 @@ impl Works {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().expect("no holder panics")
+        lock(&self.inner)
     }
 }
 

@@ -1,7 +1,10 @@
 //! The rules. Pure: what is known of one Cluster in, what to do out.
 
 use jiff::Timestamp;
-use kogge_agent::link::{ClusterState, Unready};
+use kogge_agent::{
+    MANAGED_LABEL, SYSTEM_NAMESPACE,
+    link::{ClusterState, Unready},
+};
 use kogge_api::{
     Condition,
     ConditionStatus::{False, True, Unknown},
@@ -11,8 +14,9 @@ use kogge_api::{
     },
     set_condition,
 };
+use kogge_member::ObjectKey;
 
-use super::credentials::{Access, Missing, join_command};
+use super::credentials::{Access, Missing, join_command, secret_key};
 
 /// As agents report it.
 const UNREACHABLE: &str = "ClusterNotReachable";
@@ -27,6 +31,10 @@ pub(super) struct Observed {
     pub now: Timestamp,
     /// `None`: deleted.
     pub cluster: Option<Cluster>,
+    /// As it was when it was deleted, until that is seen to.
+    pub deleted: Option<Cluster>,
+    /// The name that the same cluster joined by before.
+    pub twin: Option<String>,
     pub access: Result<Access, Missing>,
     /// What the running agent was started with.
     pub running: Option<Access>,
@@ -38,6 +46,16 @@ pub(super) struct Observed {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Effect {
+    /// To the agent: a person agrees to what is held.
+    ApproveDeletions,
+    UseUpApproval,
+    SetId(String),
+    RemoveSecret(ObjectKey),
+    Say {
+        warning: bool,
+        reason: &'static str,
+        message: String,
+    },
     StopAgent,
     StartAgent(Access),
     RenewConnections,
@@ -50,13 +68,14 @@ pub(super) struct Plan {
 }
 
 pub(super) fn decide(seen: &Observed) -> Plan {
-    let mut effects = Vec::new();
+    let mut effects = approval(seen);
     let wanted = seen
         .cluster
         .as_ref()
         .filter(|it| {
             it.spec.sync_mode == SyncMode::Push && it.metadata.deletion_timestamp.is_none()
         })
+        .filter(|_| seen.twin.is_none())
         .and_then(|_| seen.access.as_ref().ok());
     if seen.running.as_ref() != wanted {
         if seen.running.is_some() {
@@ -68,13 +87,64 @@ pub(super) fn decide(seen: &Observed) -> Plan {
     } else if wanted.is_some() && is_back(seen) {
         effects.push(Effect::RenewConnections);
     }
+    effects.extend(seen.deleted.iter().flat_map(|it| farewell(seen, it)));
     if let Some(cluster) = &seen.cluster {
+        let uid = seen.state.as_ref().map_or("", |it| it.uid.as_str());
+        if cluster.spec.id.is_empty() && !uid.is_empty() {
+            effects.push(Effect::SetId(uid.to_owned()));
+        }
         let status = status(seen, cluster);
         if status != cluster.status {
             effects.push(Effect::SetStatus(Box::new(status)));
         }
     }
     Plan { effects }
+}
+
+/// A word that finds nothing held is taken off unheard: kept, it would let go what is held one day.
+fn approval(seen: &Observed) -> Vec<Effect> {
+    let word = seen.cluster.as_ref().and_then(|it| it.metadata.annotations.get(APPROVE_DELETIONS));
+    match word {
+        None => Vec::new(),
+        Some(_) if is_approved(seen) => vec![Effect::ApproveDeletions, Effect::UseUpApproval],
+        Some(_) => {
+            let message = format!("{APPROVE_DELETIONS} was taken off: no deletions are held");
+            let say = Effect::Say { warning: false, reason: "NothingHeld", message };
+            vec![Effect::UseUpApproval, say]
+        }
+    }
+}
+
+fn is_approved(seen: &Observed) -> bool {
+    let annotations = seen.cluster.as_ref().map(|it| &it.metadata.annotations);
+    let word = annotations.and_then(|it| it.get(APPROVE_DELETIONS));
+    seen.held.is_some() && word.is_some_and(|it| it == "true")
+}
+
+/// What goes with a Cluster that was deleted, and what a person has to know of what does not.
+fn farewell(seen: &Observed, deleted: &Cluster) -> Vec<Effect> {
+    if seen.cluster.is_some() || deleted.spec.sync_mode != SyncMode::Push {
+        return Vec::new();
+    }
+    let name = &deleted.metadata.name;
+    let mut message = format!(
+        "{name} left the fleet, and its workloads go on running there; unless kogge unjoin took \
+         them off, they still have the label {MANAGED_LABEL}, and namespace {SYSTEM_NAMESPACE} and \
+         ClusterRoleBinding kogge are still there"
+    );
+    let mut effects = Vec::new();
+    let secret = deleted.spec.secret_ref.as_ref().map(secret_key);
+    let joined = ObjectKey::new("", "Secret", SYSTEM_NAMESPACE, &format!("cluster-{name}"));
+    if let Some(secret) = secret {
+        if secret == joined {
+            effects.push(Effect::RemoveSecret(secret));
+        } else {
+            let place = format!("{}/{}", secret.namespace, secret.name);
+            message.push_str(&format!("; so is Secret {place} here, with its credentials"));
+        }
+    }
+    effects.push(Effect::Say { warning: false, reason: "LeftTheFleet", message });
+    effects
 }
 
 /// Whether a cluster answers that could not be reached. Its agent's watches may hang on connections
@@ -92,13 +162,15 @@ fn status(seen: &Observed, cluster: &Cluster) -> ClusterStatus {
     }
     set_condition(&mut status.conditions, ready(seen, cluster), seen.now);
     let known = status.conditions.iter().any(|it| it.kind == HELD);
-    if known || seen.held.is_some() {
-        set_condition(&mut status.conditions, held(seen.held), seen.now);
+    let waiting = seen.held.filter(|_| !is_approved(seen));
+    if known || waiting.is_some() {
+        let held = held(&cluster.metadata.name, waiting);
+        set_condition(&mut status.conditions, held, seen.now);
     }
     status
 }
 
-fn held(held: Option<(usize, usize)>) -> Condition {
+fn held(cluster: &str, held: Option<(usize, usize)>) -> Condition {
     match held {
         Some((count, of)) => Condition::new(
             HELD,
@@ -106,7 +178,7 @@ fn held(held: Option<(usize, usize)>) -> Condition {
             "WaitsForApproval",
             format!(
                 "{count} of {of} objects would be deleted at once; to agree, run \
-                 kubectl annotate cluster NAME {APPROVE_DELETIONS}=true"
+                 kubectl annotate cluster {cluster} {APPROVE_DELETIONS}=true"
             ),
         ),
         None => Condition::new(HELD, False, "NothingHeld", ""),
@@ -114,6 +186,14 @@ fn held(held: Option<(usize, usize)>) -> Condition {
 }
 
 fn ready(seen: &Observed, cluster: &Cluster) -> Condition {
+    if let Some(twin) = &seen.twin {
+        let message = format!(
+            "{twin} is the same cluster: both have spec.id {}, the uid of its namespace \
+             kube-system; delete one of the two Clusters",
+            cluster.spec.id
+        );
+        return Condition::new("Ready", False, "Duplicate", message);
+    }
     if cluster.spec.sync_mode == SyncMode::Push
         && let Err(missing) = &seen.access
     {
@@ -160,61 +240,4 @@ fn fill(status: &mut ClusterStatus, state: &ClusterState) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn access() -> Access {
-        Access::Kubeconfig { server: "https://a".into(), text: String::new() }
-    }
-
-    fn cluster(ready: Result<(), Unready>) -> Observed {
-        Observed {
-            now: Timestamp::UNIX_EPOCH,
-            cluster: Some(Cluster::default()),
-            access: Ok(access()),
-            running: Some(access()),
-            state: Some(ClusterState { ready: Some(ready), ..ClusterState::default() }),
-            held: None,
-        }
-    }
-
-    fn unready(reason: &'static str) -> Result<(), Unready> {
-        Err(Unready { reason, message: "no".into() })
-    }
-
-    /// Writes the status that a plan sets; returns the plan's other effects.
-    fn play(seen: &mut Observed) -> Vec<Effect> {
-        let plan = decide(seen);
-        let (statuses, others): (Vec<_>, Vec<_>) =
-            plan.effects.into_iter().partition(|it| matches!(it, Effect::SetStatus(_)));
-        for status in statuses {
-            if let (Effect::SetStatus(status), Some(cluster)) = (status, &mut seen.cluster) {
-                cluster.status = *status;
-            }
-        }
-        others
-    }
-
-    #[test]
-    fn a_cluster_that_is_back_is_spoken_to_over_new_connections() {
-        let mut seen = cluster(unready(UNREACHABLE));
-        assert_eq!(play(&mut seen), []);
-        seen.state = cluster(Ok(())).state;
-        assert_eq!(play(&mut seen), [Effect::RenewConnections]);
-        assert_eq!(decide(&seen), Plan::default());
-        seen.state = cluster(unready("ClusterNotReady")).state;
-        play(&mut seen);
-        seen.state = cluster(Ok(())).state;
-        assert_eq!(play(&mut seen), [], "it was reached all the time");
-    }
-
-    #[test]
-    fn refused_credentials_name_the_command_that_helps() {
-        let mut seen = cluster(unready("CredentialsRefused"));
-        play(&mut seen);
-        let conditions = seen.cluster.map(|it| it.status.conditions).unwrap_or_default();
-        let ready = find_condition(&conditions, "Ready").map(|it| it.message.as_str());
-        let want = "no; for new credentials, run: kogge join  --cluster-kubeconfig FILE";
-        assert_eq!(ready, Some(want));
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@
 mod credentials;
 mod decide;
 mod token;
+mod twins;
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +16,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kogge_api::fleet::Cluster;
-use kogge_member::{Client, Error, ObjectKey, Resource};
+use kogge_member::{Client, DeleteOptions, Error, ObjectKey, Resource, object};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -23,13 +24,16 @@ pub use self::credentials::member_client;
 pub(crate) use self::credentials::{Access, access, data, secret_key};
 use self::{
     credentials::Missing,
-    decide::{Effect, Observed, Plan, decide},
+    decide::{APPROVE_DELETIONS, Effect, Observed, Plan, decide},
     token::Renewal,
+    twins::Twins,
 };
 use crate::{
-    cache::Changed,
+    cache::{Changed, Object},
     context::Shared,
+    events::Event,
     link::ClusterLink,
+    lock::lock,
     reports::Reports,
     runner::{Again, Controller},
 };
@@ -46,6 +50,9 @@ pub(crate) struct ClusterController {
     hub: Shared,
     reports: Reports,
     running: Mutex<BTreeMap<String, Running>>,
+    twins: Mutex<Twins>,
+    /// Clusters that were deleted, as they were, until that is seen to.
+    deleted: Mutex<BTreeMap<String, Value>>,
 }
 
 struct Running {
@@ -57,7 +64,13 @@ struct Running {
 
 impl ClusterController {
     pub fn new(hub: Shared, reports: Reports) -> Self {
-        Self { hub, reports, running: Mutex::default() }
+        Self {
+            hub,
+            reports,
+            running: Mutex::default(),
+            twins: Mutex::default(),
+            deleted: Mutex::default(),
+        }
     }
 
     fn observe(&self, key: &ObjectKey) -> Observed {
@@ -67,9 +80,12 @@ impl ClusterController {
             Some(cluster) => access(cluster, |it| self.hub.cache.value(it)),
             None => Err(Missing { reason: "Deleted", message: String::new() }),
         };
-        let running = self.running.lock().expect("no holder panics");
+        let deleted = lock(&self.deleted).get(&key.name).cloned();
+        let running = lock(&self.running);
         Observed {
             now: (self.hub.now)(),
+            deleted: deleted.and_then(|it| serde_json::from_value(it).ok()),
+            twin: lock(&self.twins).first_of(&key.name),
             cluster,
             access,
             running: running.get(&key.name).map(|it| it.access.clone()),
@@ -82,12 +98,29 @@ impl ClusterController {
         for effect in plan.effects {
             match effect {
                 Effect::StopAgent => {
-                    self.running.lock().expect("no holder panics").remove(&key.name);
+                    lock(&self.running).remove(&key.name);
                     self.reports.forget_cluster(&key.name);
                 }
-                Effect::StartAgent(access) => self.start(&key.name, access).await,
+                Effect::StartAgent(access) => self.start(key, access).await?,
+                Effect::ApproveDeletions => {
+                    self.hub.works.approve_deletions(&key.name);
+                    self.reports.release(&key.name);
+                }
+                Effect::UseUpApproval => {
+                    let none = json!({"metadata": {"annotations": {APPROVE_DELETIONS: null}}});
+                    self.patch(key, &none).await?;
+                }
+                Effect::SetId(id) => self.set_id(key, &id).await?,
+                Effect::RemoveSecret(secret) => self.remove_secret(&secret).await?,
+                Effect::Say { warning, reason, message } => {
+                    let object = self.hub.cache.value(key);
+                    let object = object.or_else(|| lock(&self.deleted).get(&key.name).cloned());
+                    if let Some(object) = object {
+                        self.hub.events.say(Event::about(&object, warning, reason, message));
+                    }
+                }
                 Effect::RenewConnections => {
-                    let running = self.running.lock().expect("no holder panics");
+                    let running = lock(&self.running);
                     if let Some(it) = running.get(&key.name) {
                         it.client.renew();
                     }
@@ -98,17 +131,23 @@ impl ClusterController {
                 }
             }
         }
+        lock(&self.deleted).remove(&key.name);
         Ok(())
     }
 
-    async fn start(&self, cluster: &str, access: Access) {
+    async fn start(&self, key: &ObjectKey, access: Access) -> Result<(), Error> {
+        let cluster = key.name.as_str();
         let client = match access.connect().await {
             Ok(client) => client,
             Err(error) => {
                 self.reports.unusable(cluster, "NoClient", error.to_string());
-                return;
+                return Ok(());
             }
         };
+        if self.identify(key, &client).await? {
+            // What was written leads here again.
+            return Ok(());
+        }
         let (stop, stopped) = watch::channel(());
         let link = ClusterLink::new(cluster, self.hub.works.clone(), self.reports.clone());
         let config = kogge_agent::Config {
@@ -120,21 +159,41 @@ impl ClusterController {
         tokio::spawn(kogge_agent::run(config, stopped));
         tracing::info!(cluster, server = access.server(), "agent started");
         let running = Running { access, client, _stop: stop };
-        self.running.lock().expect("no holder panics").insert(cluster.to_owned(), running);
+        lock(&self.running).insert(cluster.to_owned(), running);
+        Ok(())
     }
 
-    /// A person agrees to held deletions with an annotation, which is used up by that.
-    async fn approve(&self, key: &ObjectKey) -> Result<(), Error> {
-        let Some(object) = self.hub.cache.value(key) else { return Ok(()) };
-        let said = kogge_member::object::annotation(&object, decide::APPROVE_DELETIONS);
-        if said == Some("true") {
-            self.hub.works.approve_deletions(&key.name);
-            self.reports.release(&key.name);
-            let resource = self.hub.resource(API_VERSION, "Cluster").await?;
-            let gone = json!({"metadata": {"annotations": {decide::APPROVE_DELETIONS: null}}});
-            self.hub.client.merge(&resource, "", &key.name, None, &gone).await?;
+    /// Writes which cluster this is, where nobody said so, before an agent touches it: it may be
+    /// one that has joined by another name. Says whether it did.
+    async fn identify(&self, key: &ObjectKey, client: &Client) -> Result<bool, Error> {
+        let object = self.hub.cache.value(key).unwrap_or_default();
+        if !object::text(&object, "/spec/id").is_empty() {
+            return Ok(false);
         }
-        Ok(())
+        let namespaces = Resource::new("", "v1", "Namespace", "namespaces", false);
+        let asked = client.get(&namespaces, "", "kube-system");
+        // One that does not answer is not touched either; its agent says why.
+        let Ok(Ok(found)) = tokio::time::timeout(PATIENCE, asked).await else { return Ok(false) };
+        self.set_id(key, object::uid(&found)).await?;
+        Ok(true)
+    }
+
+    async fn set_id(&self, key: &ObjectKey, id: &str) -> Result<(), Error> {
+        self.patch(key, &json!({"spec": {"id": id}})).await
+    }
+
+    async fn patch(&self, key: &ObjectKey, patch: &Value) -> Result<(), Error> {
+        let resource = self.hub.resource(API_VERSION, "Cluster").await?;
+        self.hub.client.merge(&resource, "", &key.name, None, patch).await.map(|_| ())
+    }
+
+    async fn remove_secret(&self, key: &ObjectKey) -> Result<(), Error> {
+        let secrets = Resource::new("", "v1", "Secret", "secrets", true);
+        let options = DeleteOptions::default();
+        match self.hub.client.delete(&secrets, &key.namespace, &key.name, &options).await {
+            Err(error) if error.is_not_found() => Ok(()),
+            other => other,
+        }
     }
 }
 
@@ -189,13 +248,28 @@ impl ClusterController {
     }
 }
 
+impl ClusterController {
+    /// Keeps in mind which cluster it is, or what it was; returns whom that concerns.
+    fn file(&self, change: &Changed) -> Vec<ObjectKey> {
+        let name = &change.key.name;
+        let object = change.object.as_ref().map(Object::value);
+        if let (None, Some(previous)) = (&object, &change.previous) {
+            lock(&self.deleted).insert(name.clone(), previous.value());
+        }
+        let cluster = object.and_then(|it| serde_json::from_value(it).ok());
+        let others = lock(&self.twins).set(name, cluster.as_ref());
+        let others = others.iter().map(|it| ObjectKey::new(GROUP, "Cluster", "", it));
+        others.chain([change.key.clone()]).collect()
+    }
+}
+
 impl Controller for ClusterController {
     const NAME: &'static str = "cluster";
 
     fn concerns(&self, change: &Changed) -> Vec<ObjectKey> {
         let key = &change.key;
         if key.group == GROUP && key.kind == "Cluster" {
-            return vec![key.clone()];
+            return self.file(change);
         }
         if !key.group.is_empty() || key.kind != "Secret" {
             return Vec::new();
@@ -210,7 +284,6 @@ impl Controller for ClusterController {
     }
 
     async fn reconcile(&self, key: &ObjectKey) -> Result<Again, Error> {
-        self.approve(key).await?;
         self.renew(key).await;
         let plan = decide(&self.observe(key));
         self.apply(key, plan).await?;

@@ -17,6 +17,8 @@ use serde_json::Value;
 use super::decide::{OWNER_NAME, OWNER_NAMESPACE, entry};
 use crate::{cache, context::Shared};
 
+use crate::lock::lock;
+
 /// The field manager of what comes from Git.
 pub(super) const MANAGER: &str = "kogge-kustomization";
 /// `disabled` on an object keeps it when it leaves Git, as in Flux.
@@ -149,7 +151,7 @@ impl Applier<'_> {
     fn must_apply(&self, item: &Item) -> bool {
         let key = ObjectKey::of(&item.value);
         let Some(live) = self.hub.cache.get(&key) else { return true };
-        let memory = self.memory.0.lock().expect("no holder panics");
+        let memory = lock(&self.memory.0);
         let Some(applied) = memory.get(&key) else { return true };
         let same_manifest = applied.manifest == canonical::hash(&canonical::bytes(&item.value));
         let same_live =
@@ -197,7 +199,7 @@ impl Applier<'_> {
                 live: live_hash(&live),
                 fields: fields(&live),
             };
-            self.memory.0.lock().expect("no holder panics").insert(key.clone(), applied);
+            lock(&self.memory.0).insert(key.clone(), applied);
         }
         done.entries.push(entry(&item.value));
         done.keys.push(key);
@@ -206,7 +208,7 @@ impl Applier<'_> {
 
     /// What somebody did to an object of Git's, if its fields are no longer what they were.
     fn what_was_done(&self, key: &ObjectKey) -> Option<String> {
-        let memory = self.memory.0.lock().expect("no holder panics");
+        let memory = lock(&self.memory.0);
         let applied = memory.get(key)?;
         let Some(live) = self.hub.cache.get(key) else { return Some("deleted".to_owned()) };
         if live.revision <= applied.revision {
@@ -225,7 +227,7 @@ impl Applier<'_> {
         let mut gone = Vec::new();
         for (id, entry) in ids {
             let key = ObjectKey::new(&id.group, &id.kind, &id.namespace, &id.name);
-            self.memory.0.lock().expect("no holder panics").remove(&key);
+            lock(&self.memory.0).remove(&key);
             let Some(live) = self.hub.cache.value(&key) else { continue };
             let kept = |it: Option<&str>| it == Some("disabled");
             let stays = kept(object::annotation(&live, PRUNE)) || kept(object::label(&live, PRUNE));

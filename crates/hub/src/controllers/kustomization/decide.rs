@@ -177,7 +177,8 @@ pub(super) struct Pruned {
     pub delete: Vec<InventoryEntry>,
     pub keep: Vec<InventoryEntry>,
     pub held: Option<String>,
-    /// It goes on a person's word only.
+    /// A person's word is there. It is for what is gone with this, also where nothing was held:
+    /// kept, it would let go what leaves one day.
     pub used_approval: bool,
 }
 
@@ -187,8 +188,9 @@ pub(super) fn what_left(it: &Kustomization, wanted: &[InventoryEntry]) -> Pruned
     let ids = |all: &[InventoryEntry]| -> BTreeSet<String> {
         all.iter().map(|it| it.id.clone()).collect()
     };
+    let used_approval = it.metadata.annotations.contains_key(APPROVE_DELETIONS);
     if !it.spec.prune {
-        return Pruned { keep: wanted.to_vec(), ..Pruned::default() };
+        return Pruned { keep: wanted.to_vec(), used_approval, ..Pruned::default() };
     }
     let approved = it.metadata.annotations.get(APPROVE_DELETIONS).is_some_and(|it| it == "true");
     let (inventory, wanted_ids) = (ids(owned), ids(wanted));
@@ -198,11 +200,7 @@ pub(super) fn what_left(it: &Kustomization, wanted: &[InventoryEntry]) -> Pruned
     };
     let mut keep = wanted.to_vec();
     match prune(&inventory, &whole, approved) {
-        Prune::Delete(gone) => {
-            let unasked = prune(&inventory, &whole, false);
-            let used_approval = matches!(unasked, Prune::Hold { .. });
-            Pruned { delete: of(&gone), keep, held: None, used_approval }
-        }
+        Prune::Delete(gone) => Pruned { delete: of(&gone), keep, held: None, used_approval },
         Prune::Hold { why, waiting } => {
             let what = match why {
                 Hold::Empty => "the render is empty, so nothing is pruned".to_owned(),
@@ -217,7 +215,7 @@ pub(super) fn what_left(it: &Kustomization, wanted: &[InventoryEntry]) -> Pruned
             );
             keep.extend(of(&waiting));
             keep.sort();
-            Pruned { keep, held: Some(held), ..Pruned::default() }
+            Pruned { keep, held: Some(held), used_approval, ..Pruned::default() }
         }
     }
 }
@@ -293,7 +291,9 @@ mod tests {
         it.metadata.annotations.insert(APPROVE_DELETIONS.into(), "true".into());
         let left = what_left(&it, &entries_of(0..5));
         assert_eq!((left.delete.len(), left.used_approval), (15, true));
-        assert!(!what_left(&it, &entries_of(0..19)).used_approval, "few need no word");
+        assert!(what_left(&it, &entries_of(0..19)).used_approval, "nor is it kept for later");
+        it.metadata.annotations.clear();
+        assert!(!what_left(&it, &entries_of(0..19)).used_approval);
     }
 
     #[test]

@@ -30,6 +30,7 @@ use crate::{
     context::Shared,
     events::Event,
     git::{Git, chain},
+    lock::lock,
     runner::{Again, Controller},
 };
 
@@ -149,7 +150,7 @@ impl KustomizationController {
             (!fine)
                 .then(|| (found.state == health::State::Failed, format!("{it}: {}", found.message)))
         });
-        let mut waiting = self.waiting.lock().expect("no holder panics");
+        let mut waiting = lock(&self.waiting);
         let Some((failed, what)) = bad else {
             waiting.remove(key);
             return Outcome::Applied;
@@ -300,7 +301,7 @@ impl Controller for KustomizationController {
 
     async fn reconcile(&self, key: &ObjectKey) -> Result<Again, Error> {
         let Some(owner) = self.hub.cache.value(key) else {
-            self.waiting.lock().expect("no holder panics").remove(key);
+            lock(&self.waiting).remove(key);
             return Ok(None);
         };
         let Ok(it) = serde_json::from_value::<Kustomization>(owner.clone()) else {

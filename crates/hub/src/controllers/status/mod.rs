@@ -19,6 +19,7 @@ use crate::{
     cache::Changed,
     context::Shared,
     decisions::Decisions,
+    lock::lock,
     reports::Reports,
     runner::{Again, Controller},
 };
@@ -65,7 +66,7 @@ impl StatusController {
 
     /// How long until this template may be written again.
     fn wait(&self, template: &ObjectKey) -> Option<Duration> {
-        let written = self.written.lock().expect("no holder panics");
+        let written = lock(&self.written);
         let wait = PACE.checked_sub(written.get(template)?.elapsed())?;
         Some(wait).filter(|it| !it.is_zero())
     }
@@ -91,12 +92,12 @@ impl Controller for StatusController {
             return Ok(Some(wait));
         }
         let Some(seen) = self.observe(key) else {
-            self.written.lock().expect("no holder panics").remove(key);
+            lock(&self.written).remove(key);
             return Ok(None);
         };
         let plan = decide(&seen);
         if plan.template.is_some() || plan.binding.is_some() {
-            self.written.lock().expect("no holder panics").insert(key.clone(), Instant::now());
+            lock(&self.written).insert(key.clone(), Instant::now());
         }
         if let Some(status) = plan.template {
             let api_version = kogge_member::object::text(&seen.template, "/apiVersion");

@@ -22,10 +22,13 @@ pub fn decide(o: &Observed) -> Plan {
         plan.reasons.push(("ScaleDownCancelled", format!("{} is needed again", node.name)));
         plan.effects.push(Effect::Uncordon(node.name.clone()));
     }
+    let current = counted.nodes.len();
+    if let Some(most) = o.spec.max_available.filter(|most| *most < current) {
+        plan.reasons.push(("AboveMaxAvailable", above(o, current - most, most)));
+    }
     let added = up(o, &counted, &mut plan);
     let quiet = added == 0 && o.coming.is_empty() && back.is_empty();
     let taken = if quiet && o.spec.scale_down { down(o, &counted, &mut plan) } else { 0 };
-    let current = counted.nodes.len();
     plan.status = Status {
         current_node_count: current,
         desired_scale_up_count: added,
@@ -33,4 +36,15 @@ pub fn decide(o: &Observed) -> Plan {
         new_node_count: current + added - taken,
     };
     plan
+}
+
+/// The bound stops growth; it is no reason to take nodes from pods that need them.
+fn above(o: &Observed, surplus: usize, most: usize) -> String {
+    let (s, they) = if surplus == 1 { (" is", "it goes") } else { ("s are", "they go") };
+    let until = if o.spec.scale_down {
+        format!("{they} only when not needed")
+    } else {
+        "none goes while scaleDownUnneededWorkloads is false".to_owned()
+    };
+    format!("{surplus} node{s} more than maxAvailable {most}: {until}")
 }

@@ -68,7 +68,7 @@ pub(crate) fn unneeded(o: &Observed, counted: &Counted, node: &Node) -> Result<i
     }
     let use_of = used(node, &here);
     if use_of > NEEDED_ABOVE && !is_draining(node) {
-        return kept("Needed", format!("{use_of} % of it are used"));
+        return kept("Needed", format!("more than {NEEDED_ABOVE} % of it is used"));
     }
     if !fit_elsewhere(o, counted, node, &here) {
         return kept("NoPlaceToMovePods", "its pods fit nowhere else".to_owned());

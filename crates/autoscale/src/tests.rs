@@ -181,7 +181,140 @@ fn a_draining_node_that_is_needed_again_comes_back() {
     assert_eq!(plan.status.desired_scale_up_count, 0);
 }
 
+#[track_caller]
+fn says(o: &Observed, reason: &str, text: &str) {
+    let plan = decide(o);
+    let said: Vec<&str> =
+        plan.reasons.iter().filter(|it| it.0 == reason).map(|it| it.1.as_str()).collect();
+    assert_eq!(said, [text], "{:?}", plan.reasons);
+}
+
+#[test]
+fn nodes_above_a_lowered_maximum_are_told_and_go_when_they_are_not_needed() {
+    let mut o = world(6, 0, 1, 1, 4, 10);
+    o.pods = (0..6).map(|i| Arc::new(pod(format!("p{i}"), 900, Some(format!("n{i}"))))).collect();
+    let never = "2 nodes are more than maxAvailable 4: \
+                 none goes while scaleDownUnneededWorkloads is false";
+    says(&o, "AboveMaxAvailable", never);
+    o.spec.scale_down = true;
+    says(
+        &o,
+        "AboveMaxAvailable",
+        "2 nodes are more than maxAvailable 4: they go only when not needed",
+    );
+    assert_eq!(decide(&o).status.new_node_count, 6, "each is full");
+    o.pods.truncate(1);
+    let plan = settle(&mut o, usize::MAX);
+    assert!(plan.reasons.iter().all(|it| it.0 != "AboveMaxAvailable"), "{:?}", plan.reasons);
+    assert_eq!(o.nodes.len(), 1);
+}
+
+#[test]
+fn what_keeps_the_cluster_below_the_minimum_is_named() {
+    const REASON: &str = "MinAvailableNotReached";
+    let mut o = world(1, 0, 1, 5, 10, 3);
+    says(&o, REASON, "minAvailable 5 is not reached: g may have no more than 3");
+    o.groups.push(Group { name: "dear".into(), backoff: true, ..o.groups[0].clone() });
+    let both = "minAvailable 5 is not reached: \
+                dear gives no nodes for now, g may have no more than 3";
+    says(&o, REASON, both);
+    o.groups.remove(0);
+    says(&o, REASON, "minAvailable 5 is not reached: dear gives no nodes for now");
+    o.groups[0].template.labels.clear();
+    let none = "minAvailable 5 is not reached: no node group has nodes that nodeSelector selects";
+    says(&o, REASON, none);
+    o.groups.clear();
+    says(&o, REASON, "minAvailable 5 is not reached: the cluster has no node group");
+    o = world(1, 0, 1, 5, 2, 10);
+    says(&o, REASON, "minAvailable 5 is not reached: maxAvailable is 2");
+    o = world(1, 0, 1, 5, 10, 10);
+    assert!(decide(&o).reasons.iter().all(|it| it.0 != REASON), "it is being reached");
+}
+
+/// A group with `min` to `max` nodes, of which `there` are there, one of them not as it should be.
+fn any_group(name: &'static str) -> impl Strategy<Value = (Group, Vec<Node>, Vec<Node>)> {
+    let bounds = (0..3_usize, 0..6_usize, 0..6_usize, 0..3_usize);
+    (bounds, any::<(bool, bool, bool)>(), 0..3_u64).prop_map(move |(counts, odd, price)| {
+        let (min, more, there, coming) = counts;
+        let (backoff, silent, draining) = odd;
+        let named = |of: &str, i: usize| {
+            let mut node = node(format!("{name}-{of}{i}"));
+            node.labels.insert(GROUP_LABEL.into(), name.into());
+            node
+        };
+        let mut nodes: Vec<Node> = (0..there).map(|i| named("n", i)).collect();
+        if let Some(first) = nodes.first_mut() {
+            first.ready = !silent;
+            first.unschedulable = draining;
+            if draining {
+                first.annotations.insert(DRAINING_ANNOTATION.into(), "true".into());
+            }
+        }
+        let group = Group {
+            name: name.into(),
+            min,
+            max: min + more,
+            target: there + coming,
+            template: node("t".into()),
+            price,
+            backoff,
+        };
+        (group, nodes, (0..coming).map(|i| named("c", i)).collect())
+    })
+}
+
 proptest! {
+    /// Whatever is there already, a plan makes nothing worse.
+    #[test]
+    fn no_plan_leaves_the_bounds_of_the_spec_or_of_a_group(
+        a in any_group("a"), b in any_group("b"),
+        pods in prop::collection::vec((0..8_usize, 1..1200_i64), 0..30),
+        (min, more, keep, scale_down) in (0..6_usize, 0..8_usize, 0..20_usize, any::<bool>()),
+    ) {
+        let mut o = world(0, 0, 1, min, min + more, 0);
+        (o.spec.min_pods, o.spec.scale_down) = (keep, scale_down);
+        o.groups = vec![a.0, b.0];
+        o.nodes = [a.1, b.1].concat();
+        o.coming = [a.2, b.2].concat();
+        let at = |i: usize| o.nodes.get(i).map(|n| n.name.clone());
+        o.pods = pods
+            .iter()
+            .enumerate()
+            .map(|(i, (to, cpu))| Arc::new(pod(format!("p{i}"), *cpu, at(*to))))
+            .collect();
+        let plan = decide(&o);
+        prop_assert_eq!(&plan, &decide(&o));
+        let s = &plan.status;
+        let (up, down) = (s.desired_scale_up_count, s.desired_scale_down_count);
+        prop_assert_eq!(s.new_node_count + down, s.current_node_count + up);
+        prop_assert!(up == 0 || down == 0, "{:?}", plan);
+        prop_assert!(s.new_node_count <= (min + more).max(s.current_node_count), "{:?}", plan);
+        prop_assert!(min.min(s.current_node_count) <= s.new_node_count, "{:?}", plan);
+        prop_assert!(scale_down || down == 0);
+        let mut bought = 0;
+        for effect in &plan.effects {
+            let of = |name: &str| o.groups.iter().find(|g| g.name == name).expect("it is there");
+            match effect {
+                Effect::IncreaseGroup { group, to } => {
+                    let group = of(group);
+                    prop_assert!(!group.backoff && group.target < *to && *to <= group.max);
+                    bought += to - group.target;
+                }
+                Effect::RemoveNode { group, to, .. } => {
+                    let group = of(group);
+                    prop_assert!(group.min <= *to && *to + 1 == group.target);
+                    prop_assert_eq!(down, 1);
+                }
+                Effect::Cordon(_) | Effect::Evict(_) => prop_assert_eq!(down, 1),
+                Effect::Uncordon(_) => prop_assert_eq!(down, 0),
+            }
+        }
+        prop_assert_eq!(bought, up);
+        let said = |reason: &str| plan.reasons.iter().any(|it| it.0 == reason);
+        prop_assert_eq!(said("AboveMaxAvailable"), min + more < s.current_node_count);
+        prop_assert_eq!(said("MinAvailableNotReached"), s.current_node_count + up < min);
+    }
+
     #[test]
     fn the_identity_and_the_bounds_hold(n in 0..15_usize, p in 0..60_usize, cpu in 1..1500_i64, min in 0..5_usize, max in 5..12_usize, cap in 0..20_usize, keep in 0..30_usize, scale_down: bool) {
         let mut o = world(n, p, cpu, min, max, cap);

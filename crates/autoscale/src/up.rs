@@ -3,6 +3,7 @@
 use crate::count::{Counted, pending, room_of, selects, total_room};
 use crate::plan::{Effect, Group, Observed, Plan};
 use kogge_scheduling::{Snapshot, group, pack};
+use std::collections::BTreeSet;
 
 /// Adds what is missing to the plan, the cheapest group first; returns how many nodes.
 pub(crate) fn up(o: &Observed, counted: &Counted, plan: &mut Plan) -> usize {
@@ -38,6 +39,11 @@ pub(crate) fn up(o: &Observed, counted: &Counted, plan: &mut Plan) -> usize {
         nodes_lacking = nodes_lacking.saturating_sub(by);
         pods_lacking = pods_lacking.saturating_sub(by.saturating_mul(each));
     }
+    if 0 < nodes_lacking {
+        let fewest = o.spec.min_available;
+        let text = format!("minAvailable {fewest} is not reached: {}", what_binds(o, room));
+        plan.reasons.push(("MinAvailableNotReached", text));
+    }
     for left in &packed.left {
         let pod = &left.pod;
         let what = match &pod.owner {
@@ -52,8 +58,33 @@ pub(crate) fn up(o: &Observed, counted: &Counted, plan: &mut Plan) -> usize {
 
 /// Groups that may give nodes of the right kind, the cheapest first.
 fn open(o: &Observed) -> Vec<&Group> {
-    let usable = |g: &&Group| !g.backoff && selects(&o.spec.node_selector, &g.template);
-    let mut open: Vec<&Group> = o.groups.iter().filter(usable).collect();
+    let mut open: Vec<&Group> = meant(o).filter(|g| !g.backoff).collect();
     open.sort_by_key(|g| (g.price, &g.name));
     open
+}
+
+/// Groups whose nodes are of the right kind.
+fn meant(o: &Observed) -> impl Iterator<Item = &Group> {
+    o.groups.iter().filter(|g| selects(&o.spec.node_selector, &g.template))
+}
+
+/// Why no more nodes are added, in words that stay the same while it lasts.
+fn what_binds(o: &Observed, room: usize) -> String {
+    if let (0, Some(most)) = (room, o.spec.max_available) {
+        return format!("maxAvailable is {most}");
+    }
+    if o.groups.is_empty() {
+        return "the cluster has no node group".to_owned();
+    }
+    let of = |g: &Group| {
+        if g.backoff {
+            return format!("{} gives no nodes for now", g.name);
+        }
+        format!("{} may have no more than {}", g.name, g.max)
+    };
+    let groups: BTreeSet<String> = meant(o).map(of).collect();
+    if groups.is_empty() {
+        return "no node group has nodes that nodeSelector selects".to_owned();
+    }
+    groups.into_iter().collect::<Vec<_>>().join(", ")
 }

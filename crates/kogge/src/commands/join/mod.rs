@@ -1,7 +1,10 @@
 //! `kogge join`: a cluster becomes a member of the fleet.
 //!
 //! The given kubeconfig is used once, to make a ServiceAccount for the hub on the
-//! cluster. The hub keeps only that account's token.
+//! cluster. The hub keeps only that account's token. Nothing is made before all that can be
+//! asked was asked, and what a join that fails has made is taken away again.
+
+mod made;
 
 use std::{collections::BTreeMap, io::Write, path::PathBuf};
 
@@ -12,12 +15,15 @@ use kogge_member::{Apply, Client, Resource};
 use kube::config::{Cluster, Kubeconfig};
 use serde_json::{Value, json};
 
+use self::made::Made;
 use crate::kubeconfig::{self, Target};
 
 /// The ServiceAccount of the hub on a cluster, and its ClusterRoleBinding.
 pub const ACCOUNT: &str = "kogge";
 
 const HOW: Apply<'_> = Apply { manager: "kogge-join", force: true, dry_run: false };
+
+const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// What the hub asks for; the cluster may give less.
 const TOKEN_SECONDS: u32 = 365 * 24 * 3600;
@@ -29,6 +35,7 @@ const OLDEST_MINOR: u32 = 29;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Name of the cluster in the fleet
+    #[arg(value_parser = name)]
     name: String,
     /// Kubeconfig of the cluster; used once
     #[arg(long, value_name = "FILE")]
@@ -59,10 +66,30 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
         kubeconfig::from_file(&args.cluster_kubeconfig, args.cluster_context.as_deref()).await?;
     let uid = check(&cluster).await?;
     refuse_twice(&hub, &args.name, &uid).await?;
-    let token = make_account(&cluster).await?;
-    write_cluster(&hub, args, &address, &uid, &token).await?;
+    let kinds = Kinds::of(&hub).await?;
+    let object = cluster_object(args, &address, &uid);
+    let dry = Apply { dry_run: true, ..HOW };
+    hub.apply(&kinds.clusters, &object, dry).await.context("the fleet refuses the cluster")?;
+
+    let mut made = Made::default();
+    let joined = async {
+        let token = make_account(&cluster, &kinds, &mut made).await?;
+        let secret = secret_object(&args.name, &address, &token);
+        write_cluster(&hub, &kinds, &secret, &object, &mut made).await
+    };
+    if let Err(error) = joined.await {
+        return Err(match made.undo().await {
+            Ok(()) => error,
+            Err(left) => error.context(format!("{left:#} (made by this join)")),
+        });
+    }
     writeln!(out, "{} joined the fleet", args.name)?;
     Ok(())
+}
+
+/// As the hub names clusters.
+fn name(text: &str) -> Result<String, String> {
+    kogge_model::names::dns_subdomain(text).map(|()| text.to_owned())
 }
 
 fn label(text: &str) -> Result<(String, String), String> {
@@ -165,62 +192,91 @@ async fn refuse_twice(hub: &Client, name: &str, uid: &str) -> anyhow::Result<()>
     Ok(())
 }
 
+/// What is written, on the cluster and on the hub.
+struct Kinds {
+    namespaces: Resource,
+    accounts: Resource,
+    bindings: Resource,
+    secrets: Resource,
+    clusters: Resource,
+}
+
+impl Kinds {
+    async fn of(hub: &Client) -> anyhow::Result<Self> {
+        let binding = "ClusterRoleBinding";
+        Ok(Self {
+            namespaces: Resource::new("", "v1", "Namespace", "namespaces", false),
+            accounts: Resource::new("", "v1", "ServiceAccount", "serviceaccounts", true),
+            bindings: Resource::new(RBAC, "v1", binding, "clusterrolebindings", false),
+            secrets: Resource::new("", "v1", "Secret", "secrets", true),
+            clusters: hub.resource("cluster.karmada.io/v1alpha1", "Cluster").await?,
+        })
+    }
+}
+
+fn namespace_object() -> Value {
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM_NAMESPACE}})
+}
+
 /// The hub's account on the cluster, with every right; returns a token for it.
-async fn make_account(cluster: &Client) -> anyhow::Result<String> {
-    let namespaces = Resource::new("", "v1", "Namespace", "namespaces", false);
-    let accounts = Resource::new("", "v1", "ServiceAccount", "serviceaccounts", true);
-    let rbac = "rbac.authorization.k8s.io";
-    let bindings = Resource::new(rbac, "v1", "ClusterRoleBinding", "clusterrolebindings", false);
-    let namespace =
-        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM_NAMESPACE}});
+async fn make_account<'a>(
+    cluster: &'a Client,
+    kinds: &'a Kinds,
+    made: &mut Made<'a>,
+) -> anyhow::Result<String> {
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
         "metadata": {"name": ACCOUNT, "namespace": SYSTEM_NAMESPACE}});
     let binding = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
         "metadata": {"name": ACCOUNT},
-        "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "cluster-admin"},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "cluster-admin"},
         "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": SYSTEM_NAMESPACE}],
     });
-    let made = "could not make the hub's account on the cluster";
-    cluster.apply(&namespaces, &namespace, HOW).await.context(made)?;
-    cluster.apply(&accounts, &account, HOW).await.context(made)?;
-    cluster.apply(&bindings, &binding, HOW).await.context(made)?;
+    let failed = "could not make the hub's account on the cluster";
+    made.apply(cluster, &kinds.namespaces, &namespace_object()).await.context(failed)?;
+    made.apply(cluster, &kinds.accounts, &account).await.context(failed)?;
+    made.apply(cluster, &kinds.bindings, &binding).await.context(failed)?;
     let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
         "spec": {"expirationSeconds": TOKEN_SECONDS}});
     let answer = cluster
-        .post(&accounts, SYSTEM_NAMESPACE, ACCOUNT, "token", &request)
+        .post(&kinds.accounts, SYSTEM_NAMESPACE, ACCOUNT, "token", &request)
         .await
         .context("could not get a token for the hub's account")?;
     let token = answer.pointer("/status/token").and_then(Value::as_str);
     Ok(token.context("the cluster answered without a token")?.to_owned())
 }
 
-async fn write_cluster(
-    hub: &Client,
-    args: &Args,
-    address: &Address,
-    uid: &str,
-    token: &str,
+async fn write_cluster<'a>(
+    hub: &'a Client,
+    kinds: &'a Kinds,
+    secret: &Value,
+    cluster: &Value,
+    made: &mut Made<'a>,
 ) -> anyhow::Result<()> {
-    let namespaces = Resource::new("", "v1", "Namespace", "namespaces", false);
-    let secrets = Resource::new("", "v1", "Secret", "secrets", true);
-    let clusters = hub.resource("cluster.karmada.io/v1alpha1", "Cluster").await?;
-    let namespace =
-        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM_NAMESPACE}});
+    let failed = "could not write the cluster to the hub";
+    // Not one join's own: others put their secrets there.
+    hub.apply(&kinds.namespaces, &namespace_object(), HOW).await.context(failed)?;
+    made.apply(hub, &kinds.secrets, secret).await.context(failed)?;
+    made.apply(hub, &kinds.clusters, cluster).await.context(failed)
+}
+
+fn secret_object(cluster: &str, address: &Address, token: &str) -> Value {
     let mut data = json!({"token": STANDARD.encode(token)});
     if let Some(ca) = &address.ca {
         data["caBundle"] = STANDARD.encode(ca).into();
     }
-    let secret_name = secret_name(&args.name);
-    let secret = json!({"apiVersion": "v1", "kind": "Secret", "data": data,
-        "metadata": {"name": secret_name, "namespace": SYSTEM_NAMESPACE}});
+    json!({"apiVersion": "v1", "kind": "Secret", "data": data,
+        "metadata": {"name": secret_name(cluster), "namespace": SYSTEM_NAMESPACE}})
+}
+
+fn cluster_object(args: &Args, address: &Address, uid: &str) -> Value {
     let labels: BTreeMap<&String, &String> = args.labels.iter().map(|(k, v)| (k, v)).collect();
     let mut cluster = json!({
         "apiVersion": "cluster.karmada.io/v1alpha1", "kind": "Cluster",
         "metadata": {"name": args.name, "labels": labels},
         "spec": {
             "id": uid, "syncMode": "Push", "apiEndpoint": address.server,
-            "secretRef": {"namespace": SYSTEM_NAMESPACE, "name": secret_name},
+            "secretRef": {"namespace": SYSTEM_NAMESPACE, "name": secret_name(&args.name)},
         },
     });
     if address.insecure {
@@ -234,11 +290,7 @@ async fn write_cluster(
     if let Some(zone) = &args.zone {
         cluster["spec"]["zones"] = json!([zone]);
     }
-    let written = "could not write the cluster to the hub";
-    hub.apply(&namespaces, &namespace, HOW).await.context(written)?;
-    hub.apply(&secrets, &secret, HOW).await.context(written)?;
-    hub.apply(&clusters, &cluster, HOW).await.context(written)?;
-    Ok(())
+    cluster
 }
 
 /// The Secret on the hub that holds a cluster's token.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use kogge_member::{Apply, ObjectKey};
+use kogge_member::{Apply, Client, Error, ObjectKey, object};
 use kogge_model::yaml::{self, Reading};
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ use crate::kubeconfig::Target;
 /// Apply YAML files to the fleet
 ///
 /// Like `kubectl apply --server-side`: files and directories in the order given,
-/// every object in the order it is read.
+/// every object in the order it is read. One that is refused does not hold up the others.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Files or directories, - for standard input
@@ -36,6 +36,7 @@ pub struct Args {
     target: Target,
 }
 
+/// An object that is refused is told, and does not hold up the others: as with kubectl.
 pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut objects = Vec::new();
     for file in &args.files {
@@ -45,27 +46,49 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
         bail!("no objects were found in the files given");
     }
     let client = args.target.client().await?;
-    let how = Apply { manager: "kogge-apply", force: args.force_conflicts, dry_run: args.dry_run };
-    let mut done = BTreeSet::new();
-    for mut object in objects {
-        let api_version = kogge_member::object::text(&object, "/apiVersion").to_owned();
-        let kind = kogge_member::object::text(&object, "/kind").to_owned();
-        let resource = client.resource(&api_version, &kind).await?;
-        if resource.namespaced && kogge_member::object::namespace(&object).is_empty() {
-            object["metadata"]["namespace"] = args.namespace.clone().into();
+    let (mut done, mut refused) = (BTreeSet::new(), 0);
+    for object in objects {
+        match apply(&client, args, object, &mut done).await {
+            Ok(None) => {}
+            Ok(Some(applied)) => writeln!(out, "{applied}")?,
+            Err((key, error)) if error.is_unreachable() => {
+                return Err(error).with_context(|| format!("{key} was not applied"));
+            }
+            Err((key, error)) => {
+                refused += 1;
+                eprintln!("error: {key} was not applied: {}", error.chain());
+            }
         }
-        let key = ObjectKey::of(&object);
-        if !done.insert((key.clone(), object.to_string())) {
-            continue;
-        }
-        client
-            .apply(&resource, &object, how)
-            .await
-            .with_context(|| format!("{key} was not applied"))?;
-        let dry = if args.dry_run { " (dry run)" } else { "" };
-        writeln!(out, "{key} applied{dry}")?;
+    }
+    if 0 < refused {
+        let s = if refused == 1 { " was" } else { "s were" };
+        bail!("{refused} object{s} not applied");
     }
     Ok(())
+}
+
+/// What is to be said of it; nothing of what was applied just so already.
+async fn apply(
+    client: &Client,
+    args: &Args,
+    mut object: Value,
+    done: &mut BTreeSet<(ObjectKey, String)>,
+) -> Result<Option<String>, (ObjectKey, Error)> {
+    let how = Apply { manager: "kogge-apply", force: args.force_conflicts, dry_run: args.dry_run };
+    let text = |path: &str| object::text(&object, path).to_owned();
+    let resource = client.resource(&text("/apiVersion"), &text("/kind")).await;
+    let resource = resource.map_err(|error| (ObjectKey::of(&object), error))?;
+    if resource.namespaced && object::namespace(&object).is_empty() {
+        object["metadata"]["namespace"] = args.namespace.clone().into();
+    }
+    let key = ObjectKey::of(&object);
+    if !done.insert((key.clone(), object.to_string())) {
+        return Ok(None);
+    }
+    let applied = client.apply(&resource, &object, how).await;
+    applied.map_err(|error| (key.clone(), error))?;
+    let dry = if args.dry_run { " (dry run)" } else { "" };
+    Ok(Some(format!("{key} applied{dry}")))
 }
 
 fn read(path: &Path, objects: &mut Vec<Value>) -> anyhow::Result<()> {

@@ -43,7 +43,7 @@ async fn read(client: &Client, word: &str, namespace: &str) -> anyhow::Result<Kn
     let Some((kind, name)) = word.split_once('/') else {
         bail!("{word} does not name an object; say KIND/NAME, such as deploy/web");
     };
-    let resource = client.resource_named(kind).await?;
+    let resource = resource_named(client, kind).await?;
     let resource = resource.with_context(|| format!("the fleet serves no kind called {kind}"))?;
     let namespace = if resource.namespaced { namespace } else { "" };
     let found = client.get(&resource, namespace, name).await;
@@ -63,6 +63,28 @@ async fn read(client: &Client, word: &str, namespace: &str) -> anyhow::Result<Kn
         object: found,
         key,
     })
+}
+
+/// As kubectl reads it: `deploy`, `deploy.apps`, and with a version that is served
+/// `deploy.v1.apps` or, of the core group, `cm.v1.`.
+async fn resource_named(client: &Client, word: &str) -> Result<Option<Resource>, Error> {
+    if let Some(found) = client.resource_named(word.trim_end_matches('.')).await? {
+        return Ok(Some(found));
+    }
+    let Some((word, version)) = without_version(word) else { return Ok(None) };
+    let Some(found) = client.resource_named(&word).await? else { return Ok(None) };
+    let served = client.discover().await?;
+    let is_meant = |it: &Resource| {
+        (&it.group, &it.plural) == (&found.group, &found.plural) && it.version == version
+    };
+    Ok(served.into_iter().find(is_meant))
+}
+
+fn without_version(word: &str) -> Option<(String, String)> {
+    let (kind, rest) = word.split_once('.')?;
+    let (version, group) = rest.split_once('.')?;
+    let named = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
+    Some((named, version.to_owned()))
 }
 
 /// The decision where an object runs; null if no policy selects it.
@@ -99,5 +121,24 @@ fn or_null(found: Result<Value, Error>) -> Result<Value, Error> {
     match found {
         Err(error) if error.is_not_found() => Ok(Value::Null),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(word: &str, parts: Option<(&str, &str)>) {
+        let parts = parts.map(|(kind, version)| (kind.to_owned(), version.to_owned()));
+        assert_eq!(without_version(word), parts);
+    }
+
+    #[test]
+    fn a_version_stands_between_kind_and_group() {
+        check("deploy.v1.apps", Some(("deploy.apps", "v1")));
+        check("cm.v1.", Some(("cm", "v1")));
+        check("deploy.apps", None);
+        check("work.v1alpha1.work.karmada.io", Some(("work.work.karmada.io", "v1alpha1")));
     }
 }

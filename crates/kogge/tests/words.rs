@@ -1,0 +1,67 @@
+//! What `kogge apply` and `kogge why` make of what they are given, where kubectl is the measure.
+
+mod common;
+
+use std::{fs, process::Output};
+
+use common::{Kubectl, kogge, up};
+
+/// The second is refused and the third of no kind that is served.
+const OBJECTS: &str = "\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: first}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: Second_One}
+---
+apiVersion: example.com/v1
+kind: Unheard
+metadata: {name: third}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: fourth}
+";
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn run(fleet: &Kubectl, words: &[&str]) -> Output {
+    let mut command = kogge();
+    command.args(words).arg("--kubeconfig").arg(&fleet.kubeconfig);
+    command.output().expect("kogge runs")
+}
+
+#[test]
+fn refused_objects_do_not_hold_up_others_and_kinds_have_all_their_names() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let data = dir.path().join("data");
+    let Some(fleet) = Kubectl::or_skip(data.join("kubeconfig")) else { return };
+    let process = up(&data);
+
+    let file = dir.path().join("objects.yaml");
+    fs::write(&file, OBJECTS).expect("written");
+    let output = run(&fleet, &["apply", "-f", file.to_str().expect("text")]);
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(!output.status.success(), "{out}{err}");
+    let applied = "configmap/first -n default applied\nconfigmap/fourth -n default applied\n";
+    assert_eq!(out, applied, "{err}");
+    for refused in ["Second_One", "unheard.example.com/third", "2 objects were not applied"] {
+        assert!(err.contains(refused), "{refused}: {err}");
+    }
+    fleet.ok(&["get", "configmap", "first", "fourth"]);
+
+    let long = fleet.why("deploy/web", "my-project");
+    let verdict = |said: &str| said.lines().next().map(str::to_owned);
+    for word in ["deploy.apps/web", "deploy.v1.apps/web", "deployments.v1.apps/web"] {
+        assert_eq!(verdict(&fleet.why(word, "my-project")), verdict(&long), "{word}");
+    }
+    fleet.why("cm.v1./first", "default");
+    let output = run(&fleet, &["why", "deploy.v9.apps/web", "-n", "my-project"]);
+    let said = text(&output.stderr);
+    assert!(said.contains("serves no kind called deploy.v9.apps"), "{said}");
+    drop(process);
+}

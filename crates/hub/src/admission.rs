@@ -126,7 +126,9 @@ fn review_policy(request: &AdmissionRequest, cache: &Cache) -> Result<Vec<String
 }
 
 fn invalid(request: &AdmissionRequest, causes: Vec<Cause>) -> Failure {
-    Failure::invalid(&request.resource.group, &request.resource.kind, &request.name, causes)
+    // A new object is named in its metadata only.
+    let name = kogge_member::object::name(&request.object);
+    Failure::invalid(&request.resource.group, &request.resource.kind, name, causes)
 }
 
 fn read(spec: Option<&Value>) -> Result<PolicySpec, Cause> {

@@ -152,6 +152,7 @@ impl Dispatch {
                         look_at("status", template);
                     }
                 }
+                News::Decided(template) => look_at("status", template),
                 News::Drift { cluster, drift } => self.drift(&cluster, &drift),
                 News::Cluster(name) => {
                     look_at("cluster", ObjectKey::new(cluster::GROUP, "Cluster", "", &name));

@@ -28,10 +28,22 @@ pub(crate) struct ObjectReport {
 /// Whom a report concerns.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum News {
-    Object { cluster: String, key: ObjectKey },
-    Drift { cluster: String, drift: Drift },
+    Object {
+        cluster: String,
+        key: ObjectKey,
+    },
+    Drift {
+        cluster: String,
+        drift: Drift,
+    },
     Cluster(String),
-    Autoscaler { cluster: String, name: String, notes: Vec<Note> },
+    /// It was decided anew about a template; its binding may be as before.
+    Decided(ObjectKey),
+    Autoscaler {
+        cluster: String,
+        name: String,
+        notes: Vec<Note>,
+    },
 }
 
 #[derive(Clone)]
@@ -58,6 +70,10 @@ impl Reports {
         let news = self.lock().take(cluster, report);
         // Nobody listens only while the hub stops.
         let _ = self.send.send(news);
+    }
+
+    pub fn decided(&self, template: &ObjectKey) {
+        let _ = self.send.send(News::Decided(template.clone()));
     }
 
     /// The cluster cannot even be dialled.

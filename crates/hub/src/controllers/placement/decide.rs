@@ -115,10 +115,10 @@ fn withhold(seen: &Observed, template: &Value, policy: &Policy) -> Plan {
     let fields = policy.spec.withholding();
     let fields: Vec<String> = fields.into_iter().map(|it| format!("spec.{it}")).collect();
     let message = format!(
-        "{}: {} is not supported yet, so this policy places nothing; what runs already stays as \
-         it is, and still goes when the object is deleted",
+        "{}: not supported yet: {}; so this policy places nothing; what runs already stays where \
+         it is, follows changes of the object and goes when the object is deleted",
         name_of(policy),
-        fields.join(" and ")
+        fields.join(", ")
     );
     let mut effects = Vec::new();
     if seen.binding.is_none() {
@@ -352,7 +352,7 @@ mod tests {
                 Arc::new(vec![Cluster { name: "eu".into(), ready: true, ..Cluster::default() }]);
             seen
         };
-        let words = ["spec.suspension.dispatching and spec.preserveResourcesOnDeletion"];
+        let words = ["spec.suspension.dispatching, spec.preserveResourcesOnDeletion"];
         check_kept(&withheld(Some(placed(&["us"]))), false, "Unsupported", &words);
         let plan = decide(&withheld(None));
         let Some(Effect::CreateBinding { spec, .. }) = plan.effects.first() else {

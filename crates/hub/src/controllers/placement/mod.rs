@@ -119,6 +119,9 @@ impl Controller for PlacementController {
                 self.apply(key, &seen, effect).await?;
             }
         }
+        if is_news {
+            self.reports.decided(key);
+        }
         Ok(None)
     }
 }

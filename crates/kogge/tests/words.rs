@@ -1,10 +1,11 @@
-//! What `kogge apply` and `kogge why` make of what they are given, where kubectl is the measure.
+//! What commands make of what they are given; of `apply` and `why` kubectl is the measure.
 
 mod common;
 
 use std::{fs, process::Output};
 
-use common::{Kubectl, kogge, up};
+use common::{Kubectl, SOON, kogge, up, up_with};
+use kogge_testkit::{Process, process::Leash};
 
 /// The second is refused and the third of no kind that is served.
 const OBJECTS: &str = "\
@@ -64,4 +65,33 @@ fn refused_objects_do_not_hold_up_others_and_kinds_have_all_their_names() {
     let said = text(&output.stderr);
     assert!(said.contains("serves no kind called deploy.v9.apps"), "{said}");
     drop(process);
+}
+
+#[test]
+fn nodes_that_cannot_be_are_refused_before_anything_is_made() {
+    let refused = |words: &[&str], flag: &str| {
+        let mut command = kogge();
+        command.args(["sim", "nodes", "--kubeconfig", "nowhere"]).args(words);
+        let output = command.output().expect("kogge runs");
+        let said = text(&output.stderr);
+        assert!(!output.status.success() && said.contains(flag), "{words:?}: {said}");
+    };
+    refused(&["--cpu", "lots"], "--cpu");
+    refused(&["--memory", "0"], "--memory");
+    refused(&["--group", "No_Name"], "--group");
+    refused(&["--nodes", "20"], "--nodes 20 is more than --max 10");
+}
+
+#[test]
+fn a_node_group_that_is_there_is_told_as_it_is() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let data = dir.path().join("data");
+    let running = up_with(&data, &["--members", "1"], &[]);
+    let mut command = kogge();
+    command.args(["sim", "nodes", "--context", "member1", "--group", "default", "--nodes", "7"]);
+    command.arg("--kubeconfig").arg(data.join("kubeconfig"));
+    let log = dir.path().join("nodes.log");
+    let mut nodes = Process::spawn("nodes", command, &log, Leash::Watchdog).expect("it starts");
+    nodes.wait_log("stays as it is: 1 node, at most 10, of cpu 4 and memory 16Gi", SOON);
+    drop((nodes, running));
 }

@@ -17,5 +17,5 @@ mod time;
 
 pub use faults::Faults;
 pub use member::{SimMember, SimOptions, StartError};
-pub use nodes::{GroupSpec, NodesConfig, default_group, run_nodes};
+pub use nodes::{GroupSpec, NodesConfig, PROVIDER, Prepared, default_group, prepare, run_nodes};
 pub use scheduler::run as run_scheduler;

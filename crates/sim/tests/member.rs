@@ -164,3 +164,25 @@ async fn a_pod_that_was_said_to_be_unready_is_ready_again() {
         assert_eq!(before[0].pointer(path), after[0].pointer(path), "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_group_of_a_broken_template_waits_for_its_mending_and_holds_up_no_other() {
+    let mut broken = default_group();
+    "broken".clone_into(&mut broken.name);
+    broken.capacity.insert("cpu".to_owned(), "lots".to_owned());
+    let member = start(broken).await;
+    let client = member.client();
+    let made = |all: &[Value]| !all.is_empty();
+    let mut other = until(&client, &groups(), made).await.remove(0);
+    other["metadata"] = json!({"name": "other"});
+    other["spec"]["template"]["capacity"]["cpu"] = "4".into();
+    client.create(&groups(), &other).await.unwrap();
+    let seen = until(&client, &nodes(), made).await;
+    assert_eq!(seen.iter().map(object::name).collect::<Vec<_>>(), ["other-1"]);
+    let mend = json!({"spec": {"template": {"capacity": {"cpu": "2"}}}});
+    client.merge(&groups(), "", "broken", None, &mend).await.unwrap();
+    until(&client, &nodes(), |all| {
+        all.iter().any(|it| object::name(it) == "broken-1" && ready(it))
+    })
+    .await;
+}

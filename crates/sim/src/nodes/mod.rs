@@ -1,7 +1,7 @@
 //! Node groups and their nodes: as many as a group's `desiredSize` says, kept alive.
 //!
 //! Reading order: [`decide`] holds the rules, `beats` when nodes speak, `objects` what is written, `state` what is known,
-//! this file the loop. Whoever scales raises `desiredSize`; to shrink it annotates a drained node
+//! `trouble` what went wrong, this file the loop. Whoever scales raises `desiredSize`; to shrink it annotates a drained node
 //! with `kogge.dev/delete=true` and lowers `desiredSize`. No other node is ever deleted.
 
 mod beats;
@@ -10,6 +10,7 @@ mod objects;
 mod state;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -19,13 +20,14 @@ use kogge_member::{
     Client, Error,
     watch::{Scope, Seen, watch},
 };
+use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
 use self::{beats::Beats, state::State};
 use crate::{Faults, kinds, kubelet::Kubelet};
 
 /// In `spec.provider` of the groups that are ours.
-const PROVIDER: &str = "simulator";
+pub const PROVIDER: &str = "simulator";
 /// Between tries of what failed.
 const RETRY: Duration = Duration::from_secs(1);
 const FOR_EVER: Duration = Duration::from_hours(24);
@@ -71,7 +73,7 @@ pub fn default_group() -> GroupSpec {
 
 /// Keeps the nodes of all simulated groups, and pretends to run what is bound to them. Endless.
 pub async fn run_nodes(config: NodesConfig) {
-    while let Err(error) = prepare(&config).await {
+    while let Err(error) = prepare(&config.client, &config.groups).await {
         tracing::warn!(error = %error.chain(), "could not prepare node groups");
         tokio::time::sleep(RETRY).await;
     }
@@ -81,28 +83,42 @@ pub async fn run_nodes(config: NodesConfig) {
     tokio::join!(keep(state), kubelet.run());
 }
 
+/// A group as it is served.
+pub struct Prepared {
+    pub group: Value,
+    /// Whether it is as asked for; one that was there stays as it was.
+    pub is_new: bool,
+}
+
 /// The kind NodeGroup is served, and the first groups are there.
-async fn prepare(config: &NodesConfig) -> Result<(), Error> {
-    let client = &config.client;
-    let groups = kinds::node_groups();
-    if client.list(&groups, "", "").await.is_err() {
+pub async fn prepare(client: &Client, groups: &[GroupSpec]) -> Result<Vec<Prepared>, Error> {
+    let kind = kinds::node_groups();
+    if client.list(&kind, "", "").await.is_err() {
         let rows = kogge_api::rows();
-        let row = rows.iter().find(|it| it.kind == groups.kind && it.group == groups.group);
+        let row = rows.iter().find(|it| it.kind == kind.kind && it.group == kind.group);
         let definition = objects::definition(row.expect("the api crate has this kind"));
         exists(client.create(&kinds::definitions(), &definition).await)?;
         // A new kind is served a moment after it was defined.
         let deadline = Instant::now() + Duration::from_secs(10);
-        while let Err(error) = client.list(&groups, "", "").await {
+        while let Err(error) = client.list(&kind, "", "").await {
             if deadline < Instant::now() {
                 return Err(error);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
-    for spec in &config.groups {
-        exists(client.create(&groups, &objects::group(spec)).await)?;
+    let mut prepared = Vec::new();
+    for spec in groups {
+        let made = match client.create(&kind, &objects::group(spec)).await {
+            Err(error) if error.is_conflict() => {
+                let group = client.get(&kind, "", &spec.name).await?;
+                Prepared { group, is_new: false }
+            }
+            made => Prepared { group: made?, is_new: true },
+        };
+        prepared.push(made);
     }
-    Ok(())
+    Ok(prepared)
 }
 
 /// There already is as good as made.
@@ -139,24 +155,17 @@ async fn keep(mut state: State) {
         while let Some(Some(seen)) = nodes.next().now_or_never() {
             note(&mut state.nodes, seen);
         }
-        recheck = if state.is_synced() {
-            state.reconcile().await.unwrap_or_else(|error| {
-                tracing::warn!(error = %error.chain(), "could not keep nodes");
-                Some(RETRY)
-            })
-        } else {
-            None
-        }
-        .unwrap_or(FOR_EVER);
+        recheck =
+            if state.is_synced() { state.reconcile().await } else { None }.unwrap_or(FOR_EVER);
         beats.sync(state.alive(), Instant::now());
     }
 }
 
 /// By name; `None` until the first list is here.
-type Known = Option<BTreeMap<String, serde_json::Value>>;
+type Known = Option<BTreeMap<String, Value>>;
 
 fn note(known: &mut Known, seen: Seen) {
-    let named = |it: serde_json::Value| (kogge_member::object::name(&it).to_owned(), it);
+    let named = |it: Value| (kogge_member::object::name(&it).to_owned(), it);
     match seen {
         Seen::Reset { items, .. } => *known = Some(items.into_iter().map(named).collect()),
         Seen::Applied(object) => {

@@ -13,6 +13,7 @@ use super::{
     beats::Due,
     decide::{NodeSeen, Observed, decide},
     exists, objects,
+    trouble::{self, Trouble, Troubles},
 };
 use crate::{
     kinds::{self, DELETE_ANNOTATION, GROUP_LABEL, LEASE_NAMESPACE},
@@ -29,11 +30,19 @@ pub(super) struct State {
     pub nodes: Known,
     own: OwnNodes,
     short_since: BTreeMap<String, Timestamp>,
+    troubles: Troubles,
 }
 
 impl State {
     pub fn new(config: NodesConfig, own: OwnNodes) -> Self {
-        Self { config, groups: None, nodes: None, own, short_since: BTreeMap::new() }
+        Self {
+            config,
+            groups: None,
+            nodes: None,
+            own,
+            short_since: BTreeMap::new(),
+            troubles: Troubles::default(),
+        }
     }
 
     pub fn is_synced(&self) -> bool {
@@ -41,18 +50,30 @@ impl State {
     }
 
     /// One round for every group; says when to look again without an event.
-    pub async fn reconcile(&mut self) -> Result<Option<Duration>, Error> {
+    pub async fn reconcile(&mut self) -> Option<Duration> {
         let groups: Vec<Value> = self.groups.iter().flat_map(BTreeMap::values).cloned().collect();
         let mut recheck: Option<Duration> = None;
         for group in groups.iter().filter(|it| it["spec"]["provider"] == PROVIDER) {
-            let again = self.reconcile_group(group).await?;
+            let again = match self.reconcile_group(group).await {
+                Ok(again) => {
+                    self.troubles.over(group);
+                    again
+                }
+                Err(trouble) => {
+                    if self.troubles.is_news(group, &trouble) {
+                        let group = object::name(group);
+                        tracing::warn!(group, error = %trouble, "could not keep nodes");
+                    }
+                    trouble.retry_after()
+                }
+            };
             recheck = [recheck, again].into_iter().flatten().min();
         }
         self.tell_own();
-        Ok(recheck)
+        recheck
     }
 
-    async fn reconcile_group(&mut self, group: &Value) -> Result<Option<Duration>, Error> {
+    async fn reconcile_group(&mut self, group: &Value) -> Result<Option<Duration>, Trouble> {
         let name = object::name(group).to_owned();
         let nodes = self.of_group(&name);
         let faults = self.config.faults.state();
@@ -72,11 +93,17 @@ impl State {
         for gone in &plan.delete {
             self.delete(gone).await?;
         }
-        self.create(&plan.create, group).await?;
-        self.complete(group).await?;
+        let filled = self.fill(&plan.create, group).await;
         let out_of_stock = faults.out_of_stock.contains(&name);
         self.report_group(group, out_of_stock).await?;
-        Ok(plan.recheck_after)
+        filled.map(|()| plan.recheck_after)
+    }
+
+    /// New nodes, and those that never told their status, of a template that can be one.
+    async fn fill(&mut self, names: &[String], group: &Value) -> Result<(), Trouble> {
+        trouble::template(group)?;
+        self.create(names, group).await?;
+        Ok(self.complete(group).await?)
     }
 
     fn of_group(&self, group: &str) -> Vec<NodeSeen> {

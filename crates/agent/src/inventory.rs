@@ -12,7 +12,8 @@ use tokio::sync::Mutex;
 
 use crate::{FIELD_MANAGER, SYSTEM_NAMESPACE};
 
-const NAME: &str = "kogge-inventory";
+/// Its name, in the namespace of kogge's own objects.
+pub const NAME: &str = "kogge-inventory";
 
 /// `apps/v1 Deployment`
 type Kind = (String, String);

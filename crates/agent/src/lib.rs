@@ -19,6 +19,7 @@ mod track;
 mod view;
 mod watches;
 
+pub use inventory::NAME as INVENTORY;
 pub use run::{Config, run};
 
 /// The field manager of everything kogge applies, wherever the agent runs.

@@ -140,10 +140,22 @@ fn real_clusters_join_run_heal_and_leave() {
     let left = member(1).ok(&labels);
     assert!(!left.contains("kogge.dev"), "{left}");
     hub.wait_gone(&["get", "cluster", "cluster2"]);
+    // Another hub does nothing to it, and leaves it as it was.
+    std::fs::create_dir(dir.path().join("other")).expect("made");
+    let Some(other) = self::hub(&dir.path().join("other")) else { return };
+    let first = path(clusters[0].1.kubeconfig());
+    other.ok(&["join", "cluster1", "--cluster-kubeconfig", first]);
+    let cluster = ["get", "cluster", "cluster1", "-o", "yaml"];
+    other.kubectl.wait(&cluster, "reason: OwnedByAnotherHub");
+    other.ok(&["unjoin", "cluster1"]);
+    assert!(member(0).ok(&labels).contains("kogge.dev"));
     // The one that stayed loses what is deleted on the hub; the one that left does not.
     hub.ok(&["delete", "deploy", "web", "-n", "shop"]);
     member(0).wait_gone(&WEB);
     member(1).ok(&WEB);
+    // Unless it is told that the first hub is gone.
+    other.ok(&["join", "cluster1", "--cluster-kubeconfig", first, "--take-over"]);
+    other.kubectl.ok(&["wait", "--for=condition=Ready", "cluster/cluster1", "--timeout=60s"]);
     for mut process in nodes {
         process.terminate().expect("signalled");
         let ended = process.wait_exit(Duration::from_secs(10)).expect("waited");

@@ -70,8 +70,8 @@ impl State {
     fn note_heal(&mut self, key: &ObjectKey, now: Instant) {
         let Some(tracked) = self.objects.get_mut(key) else { return };
         if tracked.heals.note(now) {
-            let what =
-                "changed again and again by somebody else; from now on less often".to_owned();
+            let what = "changed again and again by somebody else, so from now on healed less often"
+                .to_owned();
             let at = (self.now)();
             self.link.report(Report::Drift(Drift { key: key.clone(), at, what }));
         }

@@ -51,7 +51,8 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
         hub.delete(&secrets, SYSTEM_NAMESPACE, &join::secret_name(name), &DeleteOptions::default())
             .await,
     )?;
-    if let Some(member) = member {
+    // Another hub's marks are not ours to take.
+    if let Some(member) = member.filter(|_| !is_of_another_hub(&cluster)) {
         clean(&member).await.with_context(|| format!("could not clean {name}"))?;
     }
     writeln!(out, "{name} left the fleet; its workloads go on running")?;
@@ -70,6 +71,11 @@ async fn refuse_listed(hub: &Client, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn is_of_another_hub(cluster: &Value) -> bool {
+    let conditions = cluster.pointer("/status/conditions").and_then(Value::as_array);
+    conditions.into_iter().flatten().any(|it| it["reason"] == "OwnedByAnotherHub")
+}
+
 /// A client of the member that answers, with what the hub keeps of it.
 async fn connect(hub: &Client, cluster: &Value) -> anyhow::Result<Client> {
     let member = kogge_hub::member_client(hub, cluster).await.map_err(|it| anyhow!(it))?;
@@ -80,7 +86,7 @@ async fn connect(hub: &Client, cluster: &Value) -> anyhow::Result<Client> {
 /// Takes kogge's marks and account off the member. The account goes last: it is the one that asks.
 async fn clean(member: &Client) -> anyhow::Result<()> {
     let config_maps = Resource::new("", "v1", "ConfigMap", "configmaps", true);
-    let inventory = member.get(&config_maps, SYSTEM_NAMESPACE, "kogge-inventory").await;
+    let inventory = member.get(&config_maps, SYSTEM_NAMESPACE, kogge_agent::INVENTORY).await;
     let kinds = match &inventory {
         Ok(it) => it.pointer("/data/kinds").and_then(Value::as_str).unwrap_or(""),
         Err(error) if error.is_not_found() => "",

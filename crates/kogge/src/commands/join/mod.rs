@@ -55,6 +55,10 @@ pub struct Args {
     /// Labels of the Cluster, as a=b,c=d
     #[arg(long, value_delimiter = ',', value_parser = label)]
     labels: Vec<(String, String)>,
+    /// Take the cluster from another hub that is gone; what that one put there is kept or
+    /// deleted as this hub's policies say
+    #[arg(long)]
+    take_over: bool,
     #[command(flatten)]
     target: Target,
 }
@@ -74,6 +78,9 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut made = Made::default();
     let joined = async {
         let token = make_account(&cluster, &kinds, &mut made).await?;
+        if args.take_over {
+            release(&cluster).await?;
+        }
         let secret = secret_object(&args.name, &address, &token);
         write_cluster(&hub, &kinds, &secret, &object, &mut made).await
     };
@@ -85,6 +92,19 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     }
     writeln!(out, "{} joined the fleet", args.name)?;
     Ok(())
+}
+
+/// Takes the other hub's name off the inventory: the next agent that comes has the cluster.
+async fn release(cluster: &Client) -> anyhow::Result<()> {
+    let config_maps = Resource::new("", "v1", "ConfigMap", "configmaps", true);
+    let patch = json!({"data": {"hub": null}});
+    let name = kogge_agent::INVENTORY;
+    match cluster.merge(&config_maps, SYSTEM_NAMESPACE, name, None, &patch).await {
+        Err(error) if !error.is_not_found() => {
+            Err(error).context("could not take the cluster from the other hub")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// As the hub names clusters.

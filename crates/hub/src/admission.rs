@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     bindings,
-    cache::Cache,
+    cache::{Cache, GroupKind},
     controllers::autoscaler,
     policies::{self, Policies},
 };
@@ -53,17 +53,14 @@ impl Admission for HubAdmission {
         if !request.subresource.is_empty() {
             return Ok(Vec::new());
         }
-        let is_policy = id.0 == policies::GROUP && id.1.ends_with("PropagationPolicy");
+        if let Some(warning) = about_kind(request.operation, &id) {
+            return Ok(vec![warning]);
+        }
         if request.operation == Operation::Delete {
-            let stays = "what only this policy selects keeps running where it is; \
-                         to take it away delete the objects themselves";
-            return Ok(is_policy.then(|| stays.to_owned()).into_iter().collect());
+            return Ok(Vec::new());
         }
-        if is_policy {
+        if is_propagation(&id) {
             return review_policy(request, &self.cache);
-        }
-        if id.0 == policies::GROUP {
-            return Ok(vec![format!("{} is stored, and nothing acts on it yet", id.1)]);
         }
         if id.0 == autoscaler::GROUP && id.1 == autoscaler::KIND {
             let causes = crossed_bounds(&request.object["spec"]);
@@ -90,6 +87,25 @@ impl Admission for HubAdmission {
             request.path == "/apis" && request.command.starts_with("kubectl top");
         let group = if looks_for_metrics { METRICS } else { &request.group };
         elsewhere(group, &request.resource).map(str::to_owned)
+    }
+}
+
+fn is_propagation(id: &GroupKind) -> bool {
+    id.0 == policies::GROUP && id.1.ends_with("PropagationPolicy")
+}
+
+/// What is to be known of any write of this sort to a kind.
+fn about_kind(operation: Operation, id: &GroupKind) -> Option<String> {
+    match (operation, is_propagation(id)) {
+        (Operation::Delete, true) => Some(
+            "what only this policy selects keeps running where it is; \
+             to take it away delete the objects themselves"
+                .to_owned(),
+        ),
+        (Operation::Create | Operation::Update, false) if id.0 == policies::GROUP => {
+            Some(format!("{} is stored, and nothing acts on it yet", id.1))
+        }
+        _ => None,
     }
 }
 
@@ -206,6 +222,27 @@ mod tests {
                 "spec.failover is stored, and nothing acts on it yet",
             ]
         );
+    }
+
+    #[track_caller]
+    fn check_kind(operation: Operation, kind: &str, want: &str) {
+        let said = about_kind(operation, &(policies::GROUP.into(), kind.into()));
+        assert!(said.as_ref().map_or(want.is_empty(), |it| it.contains(want)), "{said:?}");
+        assert_eq!(about_kind(operation, &("apps".into(), "Deployment".into())), None);
+    }
+
+    #[test]
+    fn kinds_that_nothing_acts_on_and_policies_that_go_are_warned_of() {
+        let ignored = "is stored, and nothing acts on it yet";
+        for kind in ["OverridePolicy", "ClusterOverridePolicy", "ClusterTaintPolicy"] {
+            check_kind(Operation::Create, kind, ignored);
+            check_kind(Operation::Update, kind, ignored);
+            check_kind(Operation::Delete, kind, "");
+        }
+        for kind in ["PropagationPolicy", "ClusterPropagationPolicy"] {
+            check_kind(Operation::Update, kind, "");
+            check_kind(Operation::Delete, kind, "keeps running where it is");
+        }
     }
 
     #[track_caller]

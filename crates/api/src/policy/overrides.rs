@@ -21,7 +21,11 @@ pub(super) fn spec() -> (&'static str, Schema) {
             ("overriders", overriders()),
         ],
     );
-    ("Changes templates on their way to particular clusters.", spec)
+    (
+        "Stored, and nothing acts on it yet. \
+         Changes templates on their way to particular clusters.",
+        spec,
+    )
 }
 
 fn overriders() -> Schema {

@@ -41,7 +41,10 @@ pub(super) fn spec() -> (&'static str, Schema) {
             ("suspension", suspension()),
             (
                 "preserveResourcesOnDeletion",
-                boolean("Deleting the template leaves the members' objects."),
+                boolean(
+                    "Not supported yet: while true, the policy places nothing. \
+                     Deleting the template leaves the members' objects.",
+                ),
             ),
             ("schedulePriority", anything("Priority in the scheduling queue.")),
         ],
@@ -190,7 +193,8 @@ fn failover() -> Schema {
 fn suspension() -> Schema {
     let clusters = [("clusterNames", list("Clusters.", text("Name of a cluster.")))];
     object(
-        "Hold back changes.",
+        "Not supported yet: while anything of it is on, the policy places nothing. \
+         Hold back changes.",
         [
             ("dispatching", boolean("Nothing goes to any cluster.")),
             ("dispatchingOnClusters", object("Nothing goes to these.", clusters)),

@@ -79,5 +79,5 @@ pub(super) fn spec() -> (&'static str, Schema) {
         ],
     )
     .required(&["taints"]);
-    ("Taints clusters by their conditions.", spec)
+    ("Stored, and nothing acts on it yet. Taints clusters by their conditions.", spec)
 }

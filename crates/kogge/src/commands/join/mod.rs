@@ -8,7 +8,7 @@ mod made;
 
 use std::{collections::BTreeMap, io::Write, path::PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kogge_agent::SYSTEM_NAMESPACE;
 use kogge_member::{Apply, Client, Resource};
@@ -87,7 +87,9 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     if let Err(error) = joined.await {
         return Err(match made.undo().await {
             Ok(()) => error,
-            Err(left) => error.context(format!("{left:#} (made by this join)")),
+            Err(left) => {
+                anyhow!("{error:#}; what this join has made is left there: {}", left.chain())
+            }
         });
     }
     writeln!(out, "{} joined the fleet", args.name)?;

@@ -22,6 +22,9 @@ use super::credentials::{Access, Missing, join_command, secret_key};
 const UNREACHABLE: &str = "ClusterNotReachable";
 const HELD: &str = "DeletionsHeld";
 
+/// Another Cluster is the same one, and was there first.
+pub(crate) const DUPLICATE: &str = "Duplicate";
+
 /// The annotation by which a person agrees to deletions that are held.
 pub(super) const APPROVE_DELETIONS: &str = "kogge.dev/approve-deletions";
 
@@ -192,7 +195,7 @@ fn ready(seen: &Observed, cluster: &Cluster) -> Condition {
              kube-system; delete one of the two Clusters",
             cluster.spec.id
         );
-        return Condition::new("Ready", False, "Duplicate", message);
+        return Condition::new("Ready", False, DUPLICATE, message);
     }
     if cluster.spec.sync_mode == SyncMode::Push
         && let Err(missing) = &seen.access

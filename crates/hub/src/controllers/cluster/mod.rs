@@ -22,6 +22,7 @@ use tokio::sync::watch;
 
 pub use self::credentials::member_client;
 pub(crate) use self::credentials::{Access, access, data, secret_key};
+pub(crate) use self::decide::DUPLICATE;
 use self::{
     credentials::Missing,
     decide::{APPROVE_DELETIONS, Effect, Observed, Plan, decide},

@@ -88,7 +88,7 @@ impl FederationController {
         if !placed.is_empty() {
             return Left::Placed(placed);
         }
-        if cluster.status.kubernetes_version.is_empty() {
+        if has_nothing_of_ours(cluster) {
             return Left::Nothing;
         }
         let asked = match self.client(cluster).await {
@@ -159,7 +159,7 @@ impl FederationController {
         let options =
             DeleteOptions { uid: Some(cluster.metadata.uid.clone()), ..DeleteOptions::default() };
         gone(self.hub.client.delete(clusters, "", name, &options).await)?;
-        if cluster.status.kubernetes_version.is_empty() {
+        if has_nothing_of_ours(cluster) {
             return Ok(());
         }
         let secrets = Resource::new("", "v1", "Secret", "secrets", true);
@@ -188,6 +188,13 @@ impl FederationController {
         let all = self.hub.cache.all(GROUP, KIND).into_iter();
         all.filter(|(_, it)| lists(it)).map(|(key, _)| key).collect()
     }
+}
+
+/// It never answered; or it is there under another name too, and all that is on it is that one's.
+fn has_nothing_of_ours(cluster: &Cluster) -> bool {
+    let ready = find_condition(&cluster.status.conditions, "Ready");
+    cluster.status.kubernetes_version.is_empty()
+        || ready.is_some_and(|it| it.reason == cluster::DUPLICATE)
 }
 
 fn gone(result: Result<(), Error>) -> Result<(), Error> {
@@ -267,5 +274,21 @@ impl Controller for FederationController {
             self.apply(key, &seen, effect).await?;
         }
         Ok((!seen.draining().is_empty()).then_some(LOOK))
+    }
+}
+
+#[cfg(test)]
+mod duplicates {
+    use super::*;
+
+    #[test]
+    fn what_is_on_a_cluster_that_joined_twice_belongs_to_the_first() {
+        let mut cluster = Cluster::default();
+        assert!(has_nothing_of_ours(&cluster));
+        cluster.status.kubernetes_version = "v1.37.0".into();
+        assert!(!has_nothing_of_ours(&cluster));
+        let ready = kogge_api::Condition::new("Ready", false, cluster::DUPLICATE, "");
+        cluster.status.conditions.push(ready);
+        assert!(has_nothing_of_ours(&cluster));
     }
 }

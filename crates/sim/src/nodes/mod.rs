@@ -73,8 +73,13 @@ pub fn default_group() -> GroupSpec {
 
 /// Keeps the nodes of all simulated groups, and pretends to run what is bound to them. Endless.
 pub async fn run_nodes(config: NodesConfig) {
+    let mut said = String::new();
     while let Err(error) = prepare(&config.client, &config.groups).await {
-        tracing::warn!(error = %error.chain(), "could not prepare node groups");
+        let error = error.chain();
+        if error != said {
+            tracing::warn!(error, "could not prepare node groups");
+        }
+        said = error;
         tokio::time::sleep(RETRY).await;
     }
     let kubelet = Kubelet::new(&config);

@@ -51,8 +51,8 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
         hub.delete(&secrets, SYSTEM_NAMESPACE, &join::secret_name(name), &DeleteOptions::default())
             .await,
     )?;
-    // Another hub's marks are not ours to take.
-    if let Some(member) = member.filter(|_| !is_of_another_hub(&cluster)) {
+    // Marks of another hub, or of another Cluster of this one, are not ours to take.
+    if let Some(member) = member.filter(|_| !is_somebody_elses(&cluster)) {
         clean(&member).await.with_context(|| format!("could not clean {name}"))?;
     }
     writeln!(out, "{name} left the fleet; its workloads go on running")?;
@@ -71,9 +71,10 @@ async fn refuse_listed(hub: &Client, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn is_of_another_hub(cluster: &Value) -> bool {
+fn is_somebody_elses(cluster: &Value) -> bool {
     let conditions = cluster.pointer("/status/conditions").and_then(Value::as_array);
-    conditions.into_iter().flatten().any(|it| it["reason"] == "OwnedByAnotherHub")
+    let is_it = |it: &Value| it["reason"] == "OwnedByAnotherHub" || it["reason"] == "Duplicate";
+    conditions.into_iter().flatten().any(is_it)
 }
 
 /// A client of the member that answers, with what the hub keeps of it.

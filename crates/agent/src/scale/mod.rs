@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
-use kogge_autoscale::{Observed, Plan, Spec, decide};
+use kogge_autoscale::{Observed, Plan, decide};
 use kogge_member::{
     Client, Fault, object,
     watch::{Scope, Seen, watch},
@@ -182,7 +182,7 @@ impl Scaler {
                 || !plan.effects.is_empty()
                 || !plan.unneeded_since.is_empty();
             growth.extend(groups::growth(&observed, &plan));
-            self.carry_out(name, &observed.spec, plan).await;
+            self.carry_out(name, plan).await;
         }
         self.view.set_growth(merge(growth));
         // Whose autoscaler went away, or selects other nodes now.
@@ -220,8 +220,8 @@ impl Scaler {
         Some(supply)
     }
 
-    async fn carry_out(&mut self, name: &str, spec: &Spec, plan: Plan) {
-        let mut message = report::of(&self.cluster, spec, &plan);
+    async fn carry_out(&mut self, name: &str, plan: Plan) {
+        let mut message = report::of(&self.cluster, &plan);
         let done = effects::carry_out(&self.client, &mut self.groups, &plan.effects).await;
         message.events.extend(done);
         self.told.entry(name.to_owned()).or_default().unneeded_since = plan.unneeded_since;

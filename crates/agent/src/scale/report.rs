@@ -81,7 +81,7 @@ pub(super) fn refused(cluster: &str, message: String) -> Message {
     Message { counts, events }
 }
 
-pub(super) fn of(cluster: &str, spec: &Spec, plan: &Plan) -> Message {
+pub(super) fn of(cluster: &str, plan: &Plan) -> Message {
     let mut events = Vec::new();
     for (reason, warning) in NEWS {
         for (_, message) in plan.reasons.iter().filter(|it| it.0 == reason) {
@@ -99,10 +99,6 @@ pub(super) fn of(cluster: &str, spec: &Spec, plan: &Plan) -> Message {
     let first = NEWS.iter().find_map(|(reason, _)| plan.reasons.iter().find(|it| it.0 == *reason));
     if let Some((reason, message)) = first {
         counts = ClusterNodeCounts { reason: (*reason).into(), message: message.clone(), ..counts };
-    } else if status.current_node_count < spec.min_available {
-        let fewest = spec.min_available;
-        let message = format!("no node group can give the {fewest} nodes of spec.minAvailable");
-        counts = ClusterNodeCounts { reason: "MinAvailableNotReached".into(), message, ..counts };
     }
     Message { counts, events }
 }

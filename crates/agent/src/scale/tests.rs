@@ -1,5 +1,5 @@
 use jiff::{SignedDuration, Timestamp};
-use kogge_autoscale::{Observed, Plan, Spec, decide};
+use kogge_autoscale::{Observed, Plan, decide};
 use kogge_model::Node;
 use serde_json::{Value, json};
 
@@ -115,18 +115,16 @@ fn only_news_is_told() {
     plan.status.new_node_count = 2;
     plan.reasons = vec![("Needed", "n stays".into()), ("MaxPodsReached", "too many".into())];
     let mut told = Told::default();
-    let spec = Spec::default();
-    let Some(Report::Autoscaler { status, events, .. }) =
-        told.news("a", report::of("c", &spec, &plan))
+    let Some(Report::Autoscaler { status, events, .. }) = told.news("a", report::of("c", &plan))
     else {
         panic!("the first is news");
     };
     assert_eq!(status["newNodeCount"], 2);
     assert_eq!(status["reason"], "MaxPodsReached");
     assert_eq!(events.len(), 1, "{events:?}");
-    assert!(told.news("a", report::of("c", &spec, &plan)).is_none());
+    assert!(told.news("a", report::of("c", &plan)).is_none());
     plan.reasons.clear();
-    assert!(told.news("a", report::of("c", &spec, &plan)).is_some());
+    assert!(told.news("a", report::of("c", &plan)).is_some());
 }
 
 #[test]

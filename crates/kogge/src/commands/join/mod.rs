@@ -78,11 +78,9 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut made = Made::default();
     let joined = async {
         let token = make_account(&cluster, &kinds, &mut made).await?;
-        if args.take_over {
-            release(&cluster).await?;
-        }
         let secret = secret_object(&args.name, &address, &token);
-        write_cluster(&hub, &kinds, &secret, &object, &mut made).await
+        write_cluster(&hub, &kinds, &secret, &object, &mut made).await?;
+        if args.take_over { release(&cluster).await } else { Ok(()) }
     };
     if let Err(error) = joined.await {
         return Err(match made.undo().await {

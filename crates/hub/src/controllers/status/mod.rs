@@ -1,19 +1,24 @@
 //! Brings what clusters report back to the template and its binding.
 //!
-//! Reading order: [`decide`] puts the two statuses together, this file reads and
-//! writes around it. Reports come in bursts, so each template is written at most
-//! once a second, and not at all when nothing has changed.
+//! Reading order: [`decide`] puts the two statuses together, `pace` says how often,
+//! this file reads and writes around them. Reports come in bursts, so each template is
+//! written at most once a second, less often while many are, and not at all when nothing
+//! has changed.
 
 mod decide;
+mod pace;
 
-use std::{collections::BTreeMap, sync::Mutex, time::Duration};
+use std::{sync::Mutex, time::Duration};
 
 use kogge_api::work::ResourceBinding;
 use kogge_member::{Error, ObjectKey};
 use serde_json::json;
 use tokio::time::Instant;
 
-use self::decide::{Observed, Target, decide};
+use self::{
+    decide::{Observed, Target, decide},
+    pace::Pace,
+};
 use crate::{
     bindings,
     cache::Changed,
@@ -26,19 +31,16 @@ use crate::{
 
 const BINDING_VERSION: &str = "work.karmada.io/v1alpha2";
 
-/// At most one write for each template in this time.
-const PACE: Duration = Duration::from_secs(1);
-
 pub(crate) struct StatusController {
     hub: Shared,
     reports: Reports,
     decisions: Decisions,
-    written: Mutex<BTreeMap<ObjectKey, Instant>>,
+    pace: Mutex<Pace>,
 }
 
 impl StatusController {
     pub fn new(hub: Shared, reports: Reports, decisions: Decisions) -> Self {
-        Self { hub, reports, decisions, written: Mutex::default() }
+        Self { hub, reports, decisions, pace: Mutex::default() }
     }
 
     fn observe(&self, template: &ObjectKey) -> Option<Observed> {
@@ -63,13 +65,6 @@ impl StatusController {
             binding,
         })
     }
-
-    /// How long until this template may be written again.
-    fn wait(&self, template: &ObjectKey) -> Option<Duration> {
-        let written = lock(&self.written);
-        let wait = PACE.checked_sub(written.get(template)?.elapsed())?;
-        Some(wait).filter(|it| !it.is_zero())
-    }
 }
 
 impl Controller for StatusController {
@@ -88,16 +83,16 @@ impl Controller for StatusController {
     }
 
     async fn reconcile(&self, key: &ObjectKey) -> Result<Again, Error> {
-        if let Some(wait) = self.wait(key) {
+        if let Some(wait) = lock(&self.pace).wait(key, Instant::now()) {
             return Ok(Some(wait));
         }
         let Some(seen) = self.observe(key) else {
-            lock(&self.written).remove(key);
+            lock(&self.pace).forget(key);
             return Ok(None);
         };
         let plan = decide(&seen);
         if plan.template.is_some() || plan.binding.is_some() {
-            lock(&self.written).insert(key.clone(), Instant::now());
+            lock(&self.pace).note(key, Instant::now());
         }
         if let Some(status) = plan.template {
             let api_version = kogge_member::object::text(&seen.template, "/apiVersion");

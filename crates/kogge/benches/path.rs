@@ -133,6 +133,7 @@ async fn measure(binary: &Path) -> anyhow::Result<()> {
     let bench = Bench { hub: client(&kubeconfig).await?, members, deployments };
     bench.prepare().await?;
     tokio::time::sleep(SETTLE).await;
+    bench.without_a_hub().await?;
     bench.one_by_one().await?;
     bench.all_at_once().await?;
     println!("hub memory with {DEPLOYMENTS} Deployments: {} MiB", resident_mib(process.pid())?);
@@ -199,14 +200,27 @@ impl Bench {
     }
 
     async fn create(&self, name: &str) -> anyhow::Result<()> {
-        let object = json!({
-            "apiVersion": "apps/v1", "kind": "Deployment",
-            "metadata": {"name": name, "namespace": "shop"},
-            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": name}}, "template": {
-                "metadata": {"labels": {"app": name}},
-                "spec": {"containers": [{"name": "c", "image": "nginx"}]}}},
-        });
-        self.hub.create(&self.deployments, &object).await?;
+        self.hub.create(&self.deployments, &deployment(name)).await?;
+        Ok(())
+    }
+
+    /// What the members take by themselves: what is left of a figure without it is kogge's.
+    async fn without_a_hub(&self) -> anyhow::Result<()> {
+        let mut times = Vec::new();
+        for number in 0..50 {
+            let name = format!("direct-{number}");
+            let object = deployment(&name);
+            let how = kogge_member::Apply { manager: "bench", force: true, dry_run: false };
+            let started = Instant::now();
+            let [first, second] = &self.members[..] else { anyhow::bail!("two members") };
+            tokio::try_join!(
+                first.client.apply(&self.deployments, &object, how),
+                second.client.apply(&self.deployments, &object, how),
+            )?;
+            self.on_members(&name).await?;
+            times.push(started.elapsed());
+        }
+        say("for comparison: applied on both members at once, without a hub", times);
         Ok(())
     }
 
@@ -352,6 +366,16 @@ impl Bench {
         println!("{KUSTOMIZATIONS} Kustomizations of 4 objects -> all Ready: {took} ms");
         Ok(())
     }
+}
+
+fn deployment(name: &str) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": name, "namespace": "shop"},
+        "spec": {"replicas": 1, "selector": {"matchLabels": {"app": name}}, "template": {
+            "metadata": {"labels": {"app": name}},
+            "spec": {"containers": [{"name": "c", "image": "nginx"}]}}},
+    })
 }
 
 fn author() -> Author {

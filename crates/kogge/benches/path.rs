@@ -13,7 +13,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use kogge_git::{Author, commit_all, init_with};
 use kogge_member::{
     Client, Resource,
@@ -134,6 +134,7 @@ async fn measure(binary: &Path) -> anyhow::Result<()> {
     bench.prepare().await?;
     tokio::time::sleep(SETTLE).await;
     bench.without_a_hub().await?;
+    tokio::time::sleep(SETTLE).await;
     bench.one_by_one().await?;
     bench.all_at_once().await?;
     println!("hub memory with {DEPLOYMENTS} Deployments: {} MiB", resident_mib(process.pid())?);
@@ -147,6 +148,8 @@ async fn measure(binary: &Path) -> anyhow::Result<()> {
     println!("hub restarted -> a new Deployment on both: {} ms", started.elapsed().as_millis());
     bench.commits(dir.path()).await?;
     bench.kustomizations(dir.path()).await?;
+    tokio::time::sleep(SETTLE).await;
+    bench.many_without_a_hub().await?;
     process.kill()?;
     Ok(())
 }
@@ -221,6 +224,24 @@ impl Bench {
             times.push(started.elapsed());
         }
         say("for comparison: applied on both members at once, without a hub", times);
+        Ok(())
+    }
+
+    /// As many at a time as an agent sends.
+    async fn many_without_a_hub(&self) -> anyhow::Result<()> {
+        const AT_ONCE: usize = 24;
+        let started = Instant::now();
+        let how = kogge_member::Apply { manager: "bench", force: true, dry_run: false };
+        let each = self.members.iter().map(|member| {
+            let applied = (0..DEPLOYMENTS).map(async |number| {
+                let object = deployment(&format!("direct-many-{number}"));
+                member.client.apply(&self.deployments, &object, how).await
+            });
+            futures::stream::iter(applied).buffer_unordered(AT_ONCE).try_for_each(async |_| Ok(()))
+        });
+        futures::future::try_join_all(each).await?;
+        let took = started.elapsed().as_millis();
+        println!("for comparison: {DEPLOYMENTS} applied on both, without a hub: {took} ms");
         Ok(())
     }
 

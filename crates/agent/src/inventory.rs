@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use kogge_member::{Apply, Client, Error, Resource};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::{FIELD_MANAGER, SYSTEM_NAMESPACE};
@@ -16,7 +16,7 @@ use crate::{FIELD_MANAGER, SYSTEM_NAMESPACE};
 pub const NAME: &str = "kogge-inventory";
 
 /// `apps/v1 Deployment`
-type Kind = (String, String);
+pub type Kind = (String, String);
 
 pub(crate) struct Inventory {
     client: Client,
@@ -32,19 +32,10 @@ impl Inventory {
 
     /// The kinds in use, as `(apiVersion, kind)`; none on a cluster that is new.
     pub async fn read(&self) -> Result<BTreeSet<Kind>, Error> {
-        let found = match self.client.get(&config_maps(), SYSTEM_NAMESPACE, NAME).await {
-            Ok(object) => object,
-            Err(error) if error.is_not_found() => return Ok(BTreeSet::new()),
-            Err(error) => return Err(error),
-        };
+        let Some(found) = find(&self.client).await? else { return Ok(BTreeSet::new()) };
         *self.hub.lock().await =
             found.pointer("/data/hub").and_then(|it| it.as_str()).map(str::to_owned);
-        let lines = found.pointer("/data/kinds").and_then(|it| it.as_str()).unwrap_or("");
-        let kinds: BTreeSet<Kind> = lines
-            .lines()
-            .filter_map(|line| line.split_once(' '))
-            .map(|(api_version, kind)| (api_version.to_owned(), kind.to_owned()))
-            .collect();
+        let kinds = kinds_in(&found);
         self.written.lock().await.extend(kinds.iter().cloned());
         Ok(kinds)
     }
@@ -95,6 +86,25 @@ impl Inventory {
         self.client.apply(&config_maps(), &object, how).await?;
         Ok(())
     }
+}
+
+/// The kinds that kogge has put on a cluster, as `(apiVersion, kind)`; none on one that is new.
+pub async fn kinds(client: &Client) -> Result<BTreeSet<Kind>, Error> {
+    Ok(find(client).await?.as_ref().map(kinds_in).unwrap_or_default())
+}
+
+async fn find(client: &Client) -> Result<Option<Value>, Error> {
+    match client.get(&config_maps(), SYSTEM_NAMESPACE, NAME).await {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn kinds_in(inventory: &Value) -> BTreeSet<Kind> {
+    let lines = kogge_member::object::text(inventory, "/data/kinds").lines();
+    let kinds = lines.filter_map(|line| line.split_once(' '));
+    kinds.map(|(api_version, kind)| (api_version.to_owned(), kind.to_owned())).collect()
 }
 
 fn config_maps() -> Resource {

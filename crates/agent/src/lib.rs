@@ -19,7 +19,7 @@ mod track;
 mod view;
 mod watches;
 
-pub use inventory::NAME as INVENTORY;
+pub use inventory::{Kind, NAME as INVENTORY, kinds as inventory_kinds};
 pub use run::{Config, run};
 
 /// The field manager of everything kogge applies, wherever the agent runs.

@@ -117,7 +117,7 @@ async fn listen(
     send: mpsc::Sender<Desired>,
 ) {
     let mut ours = String::new();
-    let mut check = tokio::time::interval(CHECK_OWNER);
+    let mut check = tokio::time::interval_at(Instant::now() + CHECK_OWNER, CHECK_OWNER);
     loop {
         let mut stream = link.desired();
         loop {

@@ -198,7 +198,7 @@ impl Contents {
 }
 
 /// The hub does not know what pods tolerate, so only nodes without hard taints count as room.
-fn takes_any_pod(node: &Node) -> bool {
+pub(crate) fn takes_any_pod(node: &Node) -> bool {
     !node.unschedulable && node.taints.iter().all(|it| it.effect == Effect::PreferNoSchedule)
 }
 

@@ -54,7 +54,8 @@ pub(crate) fn group_of<'a>(o: &'a Observed, node: &Node) -> Option<&'a Group> {
     o.groups.iter().find(|g| g.name == *name)
 }
 
-pub(crate) fn is_draining(node: &Node) -> bool {
+/// Whether this rule is emptying the node.
+pub fn is_draining(node: &Node) -> bool {
     node.annotations.contains_key(DRAINING_ANNOTATION)
 }
 
@@ -81,7 +82,8 @@ pub(crate) fn pending(o: &Observed) -> impl Iterator<Item = &Arc<Pod>> {
     o.pods.iter().filter(|p| p.pending() && !p.daemon())
 }
 
-pub(crate) fn selects(selector: &Labels, node: &Node) -> bool {
+/// Whether a node has all of these labels, well-known ones under either name.
+pub fn selects(selector: &Labels, node: &Node) -> bool {
     let mut labels = node.labels.clone();
     add_aliases(&mut labels);
     selector.iter().all(|(k, v)| labels.get(k) == Some(v))

@@ -18,6 +18,7 @@ mod up;
 #[cfg(test)]
 mod tests;
 
+pub use count::{is_draining, selects};
 pub use decide::decide;
 pub use plan::{
     DELETE_ANNOTATION, DRAINING_ANNOTATION, Effect, GROUP_LABEL, Group, Observed, Plan, Spec,

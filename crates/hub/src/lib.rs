@@ -23,7 +23,10 @@ mod room;
 mod runner;
 mod works;
 
-pub use controllers::cluster::member_client;
+pub use controllers::{
+    cluster::member_client,
+    federation::{ACCOUNT, clean_member},
+};
 pub use hub::{Hub, Options, StartError};
 
 /// Whether an object may run on clusters at all; what steers the hub never does.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use kogge_api::nodes::NodeGroup;
-use kogge_autoscale::{DRAINING_ANNOTATION, GROUP_LABEL, Group, Observed, Plan};
+use kogge_autoscale::{GROUP_LABEL, Group, Observed, Plan, selects};
 use kogge_member::{Resource, object};
-use kogge_model::{Effect, Labels, Node, ResourceName};
+use kogge_model::{Labels, Node, ResourceName};
 use serde_json::{Value, json};
 
-use crate::link::Room;
+use crate::{link::Room, view::takes_any_pod};
 
 /// A node that takes longer to come does not come. As the upstream autoscaler's default.
 const PROVISION_TIME: SignedDuration = SignedDuration::from_mins(15);
@@ -222,19 +222,13 @@ impl Taken {
 
     /// The autoscaler that has a node, or would have one of a template.
     pub fn owner(&self, node: &Node) -> Option<&str> {
-        let selects = |selector: &Labels| {
-            selector.iter().all(|(key, value)| node.labels.get(key) == Some(value))
-        };
-        self.0.iter().find(|it| selects(&it.1)).map(|it| it.0.as_str())
+        self.0.iter().find(|it| selects(&it.1, node)).map(|it| it.0.as_str())
     }
 
     /// Leaves out what others have; the reason to tell if this one selects any of it.
     pub fn leave_out(&self, observed: &mut Observed) -> Option<(&'static str, String)> {
-        let spec = &observed.spec;
-        let is_meant = |it: &Node| {
-            spec.node_selector.iter().all(|(key, value)| it.labels.get(key) == Some(value))
-        };
-        let mut meant = observed.nodes.iter().filter(|it| is_meant(it));
+        let selector = &observed.spec.node_selector;
+        let mut meant = observed.nodes.iter().filter(|it| selects(selector, it));
         let reason = meant.find_map(|it| self.owner(it)).map(|other| {
             let text = format!("nodes that it selects are under {other}, which comes first");
             ("Overlap", text)
@@ -252,12 +246,8 @@ pub(super) fn growth(observed: &Observed, plan: &Plan) -> Vec<Room> {
     let mut left = most.saturating_sub(plan.status.new_node_count);
     let mut rooms = Vec::new();
     let selector = &observed.spec.node_selector;
-    let usable = |it: &&Group| {
-        let labels = &it.template.labels;
-        !it.backoff
-            && it.template.taints.iter().all(|it| it.effect == Effect::PreferNoSchedule)
-            && selector.iter().all(|(key, value)| labels.get(key) == Some(value))
-    };
+    let usable =
+        |it: &&Group| !it.backoff && takes_any_pod(&it.template) && selects(selector, &it.template);
     for group in observed.groups.iter().filter(usable) {
         let nodes = group.max.saturating_sub(group.target).min(left);
         left -= nodes;
@@ -267,8 +257,4 @@ pub(super) fn growth(observed: &Observed, plan: &Plan) -> Vec<Room> {
         }
     }
     rooms
-}
-
-pub(super) fn is_draining(node: &Node) -> bool {
-    node.annotations.contains_key(DRAINING_ANNOTATION)
 }

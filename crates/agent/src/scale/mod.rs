@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
-use kogge_autoscale::{Observed, Plan, decide};
+use kogge_autoscale::{Observed, Plan, decide, is_draining};
 use kogge_member::{
     Client, Fault, object,
     watch::{Scope, Seen, watch},
@@ -186,7 +186,7 @@ impl Scaler {
         }
         self.view.set_growth(merge(growth));
         // Whose autoscaler went away, or selects other nodes now.
-        let left = |it: &&Node| groups::is_draining(it) && taken.owner(it).is_none();
+        let left = |it: &&Node| is_draining(it) && taken.owner(it).is_none();
         self.uncordon(nodes.iter().filter(left)).await;
         busy
     }
@@ -242,7 +242,7 @@ impl Scaler {
         self.memory = Memory::default();
         self.view.set_growth(Vec::new());
         let Some((nodes, _)) = self.view.cluster() else { return false };
-        self.uncordon(nodes.iter().filter(|it| groups::is_draining(it))).await
+        self.uncordon(nodes.iter().filter(|it| is_draining(it))).await
     }
 }
 

@@ -86,29 +86,16 @@ async fn connect(hub: &Client, cluster: &Value) -> anyhow::Result<Client> {
 
 /// Takes kogge's marks and account off the member. The account goes last: it is the one that asks.
 async fn clean(member: &Client) -> anyhow::Result<()> {
-    let config_maps = Resource::new("", "v1", "ConfigMap", "configmaps", true);
-    let inventory = member.get(&config_maps, SYSTEM_NAMESPACE, kogge_agent::INVENTORY).await;
-    let kinds = match &inventory {
-        Ok(it) => it.pointer("/data/kinds").and_then(Value::as_str).unwrap_or(""),
-        Err(error) if error.is_not_found() => "",
-        Err(_) => return Err(inventory.expect_err("matched above").into()),
-    };
     let unlabel = json!({"metadata": {"labels": {MANAGED_LABEL: null}}});
-    for (api_version, kind) in kinds.lines().filter_map(|it| it.split_once(' ')) {
-        let Ok(resource) = member.resource(api_version, kind).await else { continue };
+    for (api_version, kind) in kogge_agent::inventory_kinds(member).await? {
+        let Ok(resource) = member.resource(&api_version, &kind).await else { continue };
         for object in member.list(&resource, "", &format!("{MANAGED_LABEL}=true")).await? {
             let (namespace, name) =
                 (kogge_member::object::namespace(&object), kogge_member::object::name(&object));
             gone(member.merge(&resource, namespace, name, None, &unlabel).await.map(|_| ()))?;
         }
     }
-    let options = DeleteOptions::default();
-    let namespaces = Resource::new("", "v1", "Namespace", "namespaces", false);
-    gone(member.delete(&namespaces, "", SYSTEM_NAMESPACE, &options).await)?;
-    let rbac = "rbac.authorization.k8s.io";
-    let bindings = Resource::new(rbac, "v1", "ClusterRoleBinding", "clusterrolebindings", false);
-    gone(member.delete(&bindings, "", join::ACCOUNT, &options).await)?;
-    Ok(())
+    Ok(kogge_hub::clean_member(member).await?)
 }
 
 /// What is not there need not be taken away.

@@ -10,6 +10,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub use self::member::{ACCOUNT, clean as clean_member};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,

@@ -11,15 +11,13 @@ use std::{collections::BTreeMap, io::Write, path::PathBuf};
 use anyhow::{Context as _, anyhow, bail};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kogge_agent::SYSTEM_NAMESPACE;
+use kogge_hub::ACCOUNT;
 use kogge_member::{Apply, Client, Resource};
 use kube::config::{Cluster, Kubeconfig};
 use serde_json::{Value, json};
 
 use self::made::Made;
 use crate::kubeconfig::{self, Target};
-
-/// The ServiceAccount of the hub on a cluster, and its ClusterRoleBinding.
-pub const ACCOUNT: &str = "kogge";
 
 const HOW: Apply<'_> = Apply { manager: "kogge-join", force: true, dry_run: false };
 

@@ -23,6 +23,8 @@ pub fn run(_: &Args) -> anyhow::Result<ExitCode> {
         eprintln!("cargo-machete is not installed: unused dependencies are not looked for");
     }
     ensure!(tidy::check(&run::root())?, "the repository is not tidy");
+    // The README's first command, as far as that it finds what to run.
+    run::checked(&mut run::cargo(&["run", "--quiet", "--", "--version"]))?;
     real_kubernetes()?;
     Ok(ExitCode::SUCCESS)
 }

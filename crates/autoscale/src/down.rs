@@ -4,7 +4,8 @@ use crate::count::{Counted, group_of, is_draining, pending, total_room};
 use crate::plan::{Effect, Observed, Plan};
 use jiff::SignedDuration;
 use kogge_model::{Node, Phase, Pod};
-use kogge_scheduling::{Snapshot, group, pack};
+use kogge_scheduling::{Snapshot, choose, group, pack};
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// A node that is used more than this, in hundredths, is needed. As the upstream autoscaler's default.
@@ -60,7 +61,7 @@ pub(crate) fn unneeded(o: &Observed, counted: &Counted, node: &Node) -> Result<i
     if node.annotations.get(SCALE_DOWN_DISABLED).is_some_and(|v| v == "true") {
         return kept("ScaleDownDisabled", format!("it has the annotation {SCALE_DOWN_DISABLED}"));
     }
-    let here: Vec<&Arc<Pod>> = movable(o, node).collect();
+    let here = movable(o, node);
     let fixed = |p: &&&Arc<Pod>| p.owner.is_none() || p.safe_to_evict == Some(false);
     if let Some(pod) = here.iter().find(fixed) {
         let text = format!("nothing would make {}/{} anew", pod.namespace, pod.name);
@@ -77,6 +78,9 @@ pub(crate) fn unneeded(o: &Observed, counted: &Counted, node: &Node) -> Result<i
 }
 
 /// Whether every pod that has a place, or could have one, has one without the node.
+///
+/// Those that would move are placed one at a time, as the scheduler will place them when they are evicted: a packing
+/// that the scheduler does not find would empty the node and buy another.
 fn fit_elsewhere(o: &Observed, counted: &Counted, node: &Node, here: &[&Arc<Pod>]) -> bool {
     let whole = |name: Option<&str>| {
         let stay = counted.nodes.iter().filter(|n| Some(n.name.as_str()) != name).cloned();
@@ -85,19 +89,29 @@ fn fit_elsewhere(o: &Observed, counted: &Counted, node: &Node, here: &[&Arc<Pod>
             stay.map(|n| Node { unschedulable: n.unschedulable && n.name != node.name, ..n });
         Snapshot::new(open.collect(), &o.pods)
     };
-    let placed = pack(&group(pending(o)), whole(None), None, 0).placed;
-    let moved = group(pending(o).chain(here.iter().copied()));
-    pack(&moved, whole(Some(&node.name)), None, 0).placed >= placed + here.len()
+    let waiting = group(pending(o));
+    let without = pack(&waiting, whole(Some(&node.name)), None, 0);
+    if without.placed < pack(&waiting, whole(None), None, 0).placed {
+        return false;
+    }
+    let mut snapshot = without.snapshot;
+    here.iter().all(|pod| {
+        let at = choose(pod, &snapshot);
+        at.inspect(|at| snapshot.bind(*at, (*pod).clone())).is_some()
+    })
 }
 
-/// Pods that an eviction would move. Those of DaemonSets and of the kubelet go with the node.
-fn movable<'a>(o: &'a Observed, node: &'a Node) -> impl Iterator<Item = &'a Arc<Pod>> {
-    o.pods.iter().filter(|p| {
+/// Pods that an eviction would move, the hardest to place first. Those of DaemonSets and of the kubelet go with the node.
+fn movable<'a>(o: &'a Observed, node: &Node) -> Vec<&'a Arc<Pod>> {
+    let moves = |p: &&Arc<Pod>| {
         p.node.as_ref() == Some(&node.name)
             && p.phase != Phase::Finished
             && !p.daemon()
             && !p.mirror
-    })
+    };
+    let mut pods: Vec<_> = o.pods.iter().filter(moves).collect();
+    pods.sort_by_key(|p| (Reverse(used(node, &[p])), &p.namespace, &p.name));
+    pods
 }
 
 fn used(node: &Node, pods: &[&Arc<Pod>]) -> i128 {
@@ -116,9 +130,10 @@ fn take_away(o: &Observed, node: &Node, plan: &mut Plan) -> usize {
         plan.effects.push(Effect::Cordon(node.name.clone()));
         plan.reasons.push(("ScaleDown", format!("{} is not needed and is drained", node.name)));
     }
-    let mut left = movable(o, node).peekable();
-    if left.peek().is_some() {
-        plan.effects.extend(left.filter(|p| !p.deleting).cloned().map(Effect::Evict));
+    let left = movable(o, node);
+    if !left.is_empty() {
+        let stay = left.into_iter().filter(|p| !p.deleting);
+        plan.effects.extend(stay.cloned().map(Effect::Evict));
         return 1;
     }
     let since = plan.unneeded_since.get(&node.name).copied().unwrap_or(o.now);

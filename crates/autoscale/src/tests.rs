@@ -156,6 +156,19 @@ fn unneeded_nodes_go_one_by_one_when_their_time_has_come() {
 }
 
 #[test]
+fn a_node_stays_whose_pods_the_scheduler_would_not_place() {
+    let places = [(5, 232), (5, 198), (2, 126), (0, 231), (6, 180), (5, 279), (2, 292), (3, 172)];
+    let mut o = world(8, 0, 1, 1, 10, 10);
+    o.spec.scale_down = true;
+    let pods = places.iter().enumerate();
+    o.pods = pods
+        .map(|(i, (at, cpu))| Arc::new(pod(format!("p{i}"), *cpu, Some(format!("n{at}")))))
+        .collect();
+    settle(&mut o, 0);
+    assert!(o.pods.iter().all(|p| p.node.is_some()), "{:?}", o.pods);
+}
+
+#[test]
 fn nodes_are_kept_for_pods_without_an_owner_and_on_request() {
     let mut o = world(2, 0, 1, 0, 10, 10);
     o.spec.scale_down = true;

@@ -36,6 +36,13 @@ async fn what_cannot_be_created_is_refused_with_a_reason() {
         (MAPS, map("x"), 409, "AlreadyExists", "configmaps \"x\" already exists"),
         (MAPS, map("X y"), 422, "Invalid", "metadata.name: Invalid value: \"X y\""),
         (MAPS, json!({"kind": "ConfigMap"}), 422, "Invalid", "metadata.name: Required value"),
+        (
+            MAPS,
+            json!({"metadata": {"name": "y", "ownerReferences": [{"kind": "x"}]}}),
+            422,
+            "Invalid",
+            "metadata.ownerReferences[0].uid: Required value: must not be empty",
+        ),
         (MAPS, json!({"kind": "Secret"}), 400, "BadRequest", "does not match the expected kind"),
         (
             "/api/v1/namespaces/none/configmaps",

@@ -8,7 +8,6 @@ use crate::{
     call::Call,
     crd,
     fields::{self, Write},
-    names,
     object::{self, meta, remove_meta, set_meta},
     options::FieldValidation,
     schema::{intake, validate},
@@ -246,23 +245,7 @@ fn check_meta(call: &Call, object: &Value) -> Vec<Cause> {
         let message = format!("Invalid value: {name:?}: {why}");
         causes.push(cause("FieldValueInvalid", "metadata.name", message));
     }
-    for (key, value) in object["metadata"]["labels"].as_object().into_iter().flatten() {
-        if let Some(why) = names::label_key(key) {
-            let message = format!("Invalid value: {key:?}: {why}");
-            causes.push(cause("FieldValueInvalid", "metadata.labels", message));
-        }
-        let text = value.as_str().unwrap_or_default();
-        if let Some(why) = names::label_value(text) {
-            let message = format!("Invalid value: {text:?}: {why}");
-            causes.push(cause("FieldValueInvalid", "metadata.labels", message));
-        }
-    }
-    for key in object["metadata"]["annotations"].as_object().into_iter().flat_map(Map::keys) {
-        if let Some(why) = names::label_key(&key.to_lowercase()) {
-            let message = format!("Invalid value: {key:?}: {why}");
-            causes.push(cause("FieldValueInvalid", "metadata.annotations", message));
-        }
-    }
+    causes.extend(validate::metadata(object));
     causes
 }
 

@@ -41,6 +41,11 @@ impl Causes {
         self.push("FieldValueNotFound", path, format!("Not found: {value}"));
     }
 
+    pub fn too_long(&mut self, path: &Path, most: usize) {
+        let message = format!("Too long: may not be more than {most} bytes");
+        self.push("FieldValueTooLong", path, message);
+    }
+
     pub fn forbidden(&mut self, path: &Path, why: &str) {
         self.push("FieldValueForbidden", path, format!("Forbidden: {why}"));
     }

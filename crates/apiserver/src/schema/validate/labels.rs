@@ -5,9 +5,9 @@ use serde_json::Value;
 use super::causes::{Causes, entries, list, text};
 use crate::{names, schema::path::Path};
 
-/// `path` is that of the labels.
-pub fn labels(holder: &Value, path: &Path, causes: &mut Causes) {
-    for (key, value) in entries(holder, "labels") {
+/// What `field` of `holder`, which is at `path`, has as labels.
+pub fn labels(holder: &Value, field: &str, path: &Path, causes: &mut Causes) {
+    for (key, value) in entries(holder, field) {
         if let Some(why) = names::label_key(key) {
             causes.invalid(path, &key.into(), why);
         }
@@ -18,15 +18,7 @@ pub fn labels(holder: &Value, path: &Path, causes: &mut Causes) {
 }
 
 pub fn selector(selector: &Value, path: &Path, causes: &mut Causes) {
-    let labels = path.field("matchLabels");
-    for (key, value) in entries(selector, "matchLabels") {
-        if let Some(why) = names::label_key(key) {
-            causes.invalid(&labels, &key.into(), why);
-        }
-        if let Some(why) = names::label_value(value.as_str().unwrap_or_default()) {
-            causes.invalid(&labels, value, why);
-        }
-    }
+    labels(selector, "matchLabels", &path.field("matchLabels"), causes);
     let expressions = path.field("matchExpressions");
     for (index, expression) in list(selector, "matchExpressions").iter().enumerate() {
         let path = expressions.index(index);

@@ -11,6 +11,7 @@ mod causes;
 mod custom;
 mod formats;
 mod labels;
+mod metadata;
 mod networking;
 mod objects;
 mod pods;
@@ -25,8 +26,15 @@ mod workloads;
 use serde_json::Value;
 
 use self::causes::Causes;
-use super::{Type, intake::Kind};
+use super::{Type, intake::Kind, path::Path};
 use crate::status::Cause;
+
+/// Causes against what every object says of itself, its name aside.
+pub fn metadata(object: &Value) -> Vec<Cause> {
+    let mut causes = Causes::default();
+    metadata::validate(&object["metadata"], &Path::Root.field("metadata"), &mut causes);
+    causes.done()
+}
 
 /// Causes against `object`, which replaces `old` if there is one.
 pub fn validate(kind: Kind, ty: Type, object: &Value, old: Option<&Value>) -> Vec<Cause> {

@@ -22,9 +22,7 @@ pub fn validate(kind: &str, object: &Value, causes: &mut Causes) {
         }
         "ReplicationController" => {
             causes.not_negative(spec, &path, "replicas");
-            let template = path.field("template");
-            labels::labels(&spec["template"]["metadata"], &template.field("labels"), causes);
-            pods::spec(&spec["template"]["spec"], &template.field("spec"), causes);
+            pods::template(&spec["template"], &path.field("template"), causes);
         }
         "Service" => services::validate(spec, &path, causes),
         "ConfigMap" => {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     causes::{Causes, entries, has, list, text},
-    resources,
+    labels, metadata, resources,
 };
 use crate::{
     names::NameRule,
@@ -16,6 +16,14 @@ use crate::{
 const DNS: [&str; 4] = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
 const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 const PULL: [&str; 3] = ["Always", "IfNotPresent", "Never"];
+
+/// What holds of every template of pods. Kubernetes names no `metadata` in the paths.
+pub fn template(template: &Value, path: &Path, causes: &mut Causes) {
+    let meta = &template["metadata"];
+    labels::labels(meta, "labels", &path.field("labels"), causes);
+    metadata::annotations(meta, &path.field("annotations"), causes);
+    spec(&template["spec"], &path.field("spec"), causes);
+}
 
 /// What holds of every pod spec; its restart policy is the owner's business.
 pub fn spec(spec: &Value, path: &Path, causes: &mut Causes) {
@@ -31,6 +39,7 @@ pub fn spec(spec: &Value, path: &Path, causes: &mut Causes) {
         }
     }
     causes.one_of(spec, path, "dnsPolicy", &DNS);
+    labels::labels(spec, "nodeSelector", &path.field("nodeSelector"), causes);
     causes.not_negative(spec, path, "activeDeadlineSeconds");
 }
 

@@ -132,3 +132,75 @@ fn what_was_wrong_already_is_not_held_against_a_writer() {
     assert_eq!(validate(kind, schema.root(), &new, Some(&old)), []);
     assert_eq!(validate(kind, schema.root(), &new, None).len(), 2);
 }
+
+#[track_caller]
+fn of_metadata(meta: &Value, want: &[&str]) {
+    let causes = metadata(&json!({ "metadata": meta }));
+    let told: Vec<String> =
+        causes.iter().map(|it| format!("{} {}: {}", it.reason, it.field, it.message)).collect();
+    assert_eq!(told, want);
+}
+
+#[test]
+fn annotations_fill_a_quarter_of_a_mebibyte_and_no_more() {
+    let largest = 256 * 1024;
+    of_metadata(&json!({"annotations": {"ab": "x".repeat(largest - 2)}}), &[]);
+    let more =
+        "FieldValueTooLong metadata.annotations: Too long: may not be more than 262144 bytes";
+    of_metadata(&json!({"annotations": {"ab": "x".repeat(largest - 1)}}), &[more]);
+}
+
+#[test]
+fn an_owner_is_named_whole_and_one_of_them_controls() {
+    let owner = |name: &str, controls: bool| {
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": name, "uid": "u",
+            "controller": controls})
+    };
+    of_metadata(&json!({"ownerReferences": [owner("a", true), owner("b", false)]}), &[]);
+    of_metadata(
+        &json!({"ownerReferences": [owner("a", false), {}]}),
+        &["apiVersion", "kind", "name", "uid"]
+            .map(|it| {
+                format!(
+                    "FieldValueRequired metadata.ownerReferences[1].{it}: Required value: must not \
+                     be empty"
+                )
+            })
+            .each_ref()
+            .map(String::as_str),
+    );
+    let mut odd = owner("a", true);
+    odd["apiVersion"] = "a/b/c".into();
+    of_metadata(
+        &json!({ "ownerReferences": [odd] }),
+        &["FieldValueInvalid metadata.ownerReferences[0].apiVersion: Invalid value: \"a/b/c\": \
+           must be <group>/<version> or <version>"],
+    );
+    let two = [owner("a", true), owner("b", true)];
+    let shown = json!(two);
+    let said = format!(
+        "FieldValueInvalid metadata.ownerReferences: Invalid value: {shown}: Only one reference \
+         can have Controller set to true. Found \"true\" in references for Deployment/a and \
+         Deployment/b"
+    );
+    of_metadata(&json!({ "ownerReferences": two }), &[&said]);
+}
+
+#[test]
+fn templates_of_pods_have_labels_annotations_and_a_node_selector() {
+    let template = json!({
+        "metadata": {"labels": {"a": "b"}, "annotations": {"c d": ""}},
+        "spec": {"restartPolicy": "Always", "containers": [{"name": "c", "image": "i"}],
+            "nodeSelector": {"e f": "g h"}}});
+    let deployment = json!({"spec": {"selector": {"matchLabels": {"a": "b"}}, "template": template,
+        "strategy": {"type": "Recreate"}}});
+    let at = ["annotations", "spec.nodeSelector", "spec.nodeSelector"];
+    let bad = ["c d", "e f", "g h"];
+    let want: Vec<String> = at
+        .iter()
+        .zip(bad)
+        .map(|(at, bad)| format!("spec.template.{at}: Invalid value: {bad:?}"))
+        .collect();
+    let want: Vec<&str> = want.iter().map(String::as_str).collect();
+    changed("apps/v1", "Deployment", &deployment, &deployment, &want);
+}

@@ -51,9 +51,8 @@ fn selected(kind: &str, spec: &Value, path: &Path, causes: &mut Causes) {
         let why = "`selector` does not match template `labels`";
         causes.invalid(&template.field("metadata").field("labels"), shown, why);
     }
-    labels::labels(&spec["template"]["metadata"], &template.field("labels"), causes);
+    pods::template(&spec["template"], &template, causes);
     let pod = template.field("spec");
-    pods::spec(&spec["template"]["spec"], &pod, causes);
     causes.one_of(&spec["template"]["spec"], &pod, "restartPolicy", &["Always"]);
 }
 
@@ -108,9 +107,8 @@ fn job(spec: &Value, path: &Path, causes: &mut Causes) {
         causes.required(&path.field("completions"), why);
     }
     let template = path.field("template");
-    labels::labels(&spec["template"]["metadata"], &template.field("labels"), causes);
+    pods::template(&spec["template"], &template, causes);
     let (pod, at) = (&spec["template"]["spec"], template.field("spec"));
-    pods::spec(pod, &at, causes);
     match text(pod, "restartPolicy") {
         "OnFailure" | "Never" => {}
         "Always" | "" => {

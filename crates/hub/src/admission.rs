@@ -127,6 +127,10 @@ fn elsewhere(group: &str, resource: &str) -> Option<&'static str> {
 /// A policy that the planner cannot read is refused, with the field's name.
 fn review_policy(request: &AdmissionRequest, cache: &Cache) -> Result<Vec<String>, Failure> {
     let spec = read(request.object.get("spec")).map_err(|it| invalid(request, vec![it]))?;
+    let crossed = crossed_groups(&request.object["spec"]);
+    if !crossed.is_empty() {
+        return Err(invalid(request, crossed));
+    }
     let mut warnings = unsupported(&spec);
     if spec.resource_selectors.is_empty() {
         warnings.push("spec.resourceSelectors is empty: the policy selects nothing".into());
@@ -158,17 +162,30 @@ fn read(spec: Option<&Value>) -> Result<PolicySpec, Cause> {
 /// Of an autoscaler's bounds the lower may not be above the upper.
 fn crossed_bounds(spec: &Value) -> Vec<Cause> {
     let pairs = [("minAvailable", "maxAvailable"), ("minPods", "maxPods")];
-    let crossed = pairs.into_iter().filter_map(|(low, high)| {
-        let (least, most) = (spec[low].as_u64()?, spec[high].as_u64()?);
-        (most < least).then(|| Cause {
-            reason: "FieldValueInvalid",
-            message: format!(
-                "Invalid value: {least}: may not be more than spec.{high}, which is {most}"
-            ),
-            field: format!("spec.{low}"),
+    pairs.into_iter().filter_map(|it| crossed(spec, "spec", it)).collect()
+}
+
+/// Nor the fewest groups of a policy above the most; none is no bound there.
+fn crossed_groups(spec: &Value) -> Vec<Cause> {
+    let all = spec["placement"]["spreadConstraints"].as_array();
+    let all = all.into_iter().flatten().enumerate();
+    all.filter(|(_, it)| it["maxGroups"] != 0)
+        .filter_map(|(index, it)| {
+            let path = format!("spec.placement.spreadConstraints[{index}]");
+            crossed(it, &path, ("minGroups", "maxGroups"))
         })
-    });
-    crossed.collect()
+        .collect()
+}
+
+fn crossed(holder: &Value, path: &str, (low, high): (&str, &str)) -> Option<Cause> {
+    let (least, most) = (holder[low].as_u64()?, holder[high].as_u64()?);
+    (most < least).then(|| Cause {
+        reason: "FieldValueInvalid",
+        message: format!(
+            "Invalid value: {least}: may not be more than {path}.{high}, which is {most}"
+        ),
+        field: format!("{path}.{low}"),
+    })
 }
 
 fn unsupported(spec: &PolicySpec) -> Vec<String> {
@@ -247,8 +264,9 @@ mod tests {
 
     #[track_caller]
     fn check(spec: &Value, want: &[&str]) {
+        let causes = [crossed_bounds(spec), crossed_groups(spec)].concat();
         let said: Vec<String> =
-            crossed_bounds(spec).iter().map(|it| format!("{}: {}", it.field, it.message)).collect();
+            causes.iter().map(|it| format!("{}: {}", it.field, it.message)).collect();
         assert_eq!(said, want);
     }
 
@@ -262,6 +280,13 @@ mod tests {
                  which is 2",
                 "spec.minPods: Invalid value: 9: may not be more than spec.maxPods, which is 8",
             ],
+        );
+        let groups = |least: u32, most: u32| json!({"minGroups": least, "maxGroups": most});
+        let spread = [groups(2, 2), groups(3, 0), json!({"minGroups": 4}), groups(3, 2)];
+        check(
+            &json!({"placement": {"spreadConstraints": spread}}),
+            &["spec.placement.spreadConstraints[3].minGroups: Invalid value: 3: may not be more \
+               than spec.placement.spreadConstraints[3].maxGroups, which is 2"],
         );
     }
 }

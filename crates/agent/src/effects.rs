@@ -35,7 +35,10 @@ pub(crate) enum Done {
         message: String,
         fault: Trouble,
     },
-    Deleted,
+    /// The member lets go of the object with this uid, or has done so.
+    Deleted {
+        uid: String,
+    },
     /// Something in the namespace is not kogge's, so it stays.
     Kept {
         message: String,
@@ -145,7 +148,7 @@ async fn somebody_elses(
 pub(crate) async fn delete(client: &Client, key: &ObjectKey, meta: &Meta) -> Done {
     match try_delete(client, key, meta).await {
         Ok(done) => done,
-        Err(error) if error.is_not_found() => Done::Deleted,
+        Err(error) if error.is_not_found() => Done::Deleted { uid: meta.uid.clone() },
         Err(error) => {
             Done::Failed { hash: String::new(), message: error.chain(), fault: Trouble::Other }
         }
@@ -163,7 +166,7 @@ async fn try_delete(client: &Client, key: &ObjectKey, meta: &Meta) -> Result<Don
     }
     let options = DeleteOptions { uid: Some(meta.uid.clone()), ..DeleteOptions::default() };
     client.delete(&resource, &key.namespace, &key.name, &options).await?;
-    Ok(Done::Deleted)
+    Ok(Done::Deleted { uid: meta.uid.clone() })
 }
 
 /// The first object in a namespace that neither kogge nor Kubernetes itself put there.

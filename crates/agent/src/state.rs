@@ -1,6 +1,13 @@
 //! Everything the agent knows, and what to do next. No IO: news in, steps out.
 
 mod next;
+#[cfg(test)]
+mod properties;
+mod tally;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod world;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,6 +21,8 @@ use kogge_member::{ObjectKey, object};
 use serde_json::Value;
 use tokio::{sync::watch, time::Instant};
 
+pub(crate) use self::tally::Counted;
+use self::tally::Tally;
 use crate::{
     effects::{Done, Trouble},
     guard::DeletionGuard,
@@ -52,6 +61,7 @@ pub(crate) struct State {
     pass: Option<BTreeSet<ObjectKey>>,
     complete: bool,
     guard: DeletionGuard,
+    tally: Tally,
     /// Under way only to verify what is there from before.
     verifying: BTreeSet<ObjectKey>,
     autoscalers: watch::Sender<Option<Autoscalers>>,
@@ -80,6 +90,7 @@ impl State {
             pass: None,
             complete: false,
             guard: DeletionGuard::default(),
+            tally: Tally::default(),
             verifying: BTreeSet::new(),
             autoscalers,
         }
@@ -122,8 +133,8 @@ impl State {
         }
         tracked.removal_asked = false;
         tracked.desired = Some(work);
-        self.note_deletion();
         self.look_at(&key);
+        self.note_deletion();
     }
 
     fn remove(&mut self, key: &ObjectKey, asked: bool) {
@@ -237,8 +248,8 @@ impl State {
         if tracked.desired.is_none() {
             self.link.report(Report::Removed { key: key.clone() });
         }
-        self.note_deletion();
         self.look_at(&key);
+        self.note_deletion();
     }
 
     /// The kind cannot be watched, so nothing of it can be applied: say so once. A kind that is
@@ -295,7 +306,8 @@ impl State {
                 }
                 news.then_some((hash, Outcome::Failed(message)))
             }
-            Done::Deleted => {
+            Done::Deleted { uid } => {
+                tracked.let_go(&uid);
                 tracked.succeeded();
                 None
             }
@@ -352,74 +364,4 @@ fn drift(tracked: &Tracked, object: &Value) -> Option<String> {
     }
     let before: Value = serde_json::from_str(applied.fields.as_deref()?).ok()?;
     Some(kogge_sync::drift::describe(&before, object, crate::FIELD_MANAGER))
-}
-
-#[cfg(test)]
-mod tests {
-    use futures::{StreamExt as _, stream::BoxStream};
-    use kogge_member::Client;
-    use serde_json::json;
-
-    use super::*;
-    use crate::inventory::Inventory;
-
-    struct Silent;
-
-    impl HubLink for Silent {
-        fn desired(&self) -> BoxStream<'static, Desired> {
-            futures::stream::pending().boxed()
-        }
-
-        fn report(&self, _: Report) {}
-    }
-
-    fn state(client: Client, awaited: BTreeSet<GroupKind>) -> State {
-        let inventory = Arc::new(Inventory::new(client.clone()));
-        let (watches, _) = Watches::new(client, inventory);
-        let now = || Timestamp::UNIX_EPOCH;
-        State::new(Arc::new(Silent), now, watches, awaited, watch::Sender::new(None))
-    }
-
-    /// A client that is never asked.
-    fn client() -> Client {
-        kogge_member::from_service(tower::service_fn(async |_| {
-            Err::<http::Response<http_body_util::Empty<bytes::Bytes>>, _>(std::io::Error::other(
-                "x",
-            ))
-        }))
-    }
-
-    fn kind(name: &str) -> GroupKind {
-        (String::new(), name.to_owned())
-    }
-
-    fn owned(version: u64) -> Value {
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {
-            "name": "a", "namespace": "n", "uid": "u", "resourceVersion": version.to_string(),
-            "labels": {"kogge.dev/managed": "true"}}})
-    }
-
-    #[tokio::test]
-    async fn a_list_that_is_older_than_what_was_seen_is_another_history() {
-        let mut state = state(client(), BTreeSet::new());
-        state.reset(&kind("ConfigMap"), &[], 10);
-        state.reset(&kind("ConfigMap"), &[], 10);
-        state.applied(&owned(12));
-        assert!(!state.is_rewound());
-        state.reset(&kind("Secret"), &[], 3);
-        assert!(!state.is_rewound(), "each kind has its own versions");
-        state.reset(&kind("ConfigMap"), &[], 11);
-        assert!(state.is_rewound());
-    }
-
-    #[tokio::test]
-    async fn nothing_is_deleted_before_every_kind_is_listed() {
-        let awaited = BTreeSet::from([kind("ConfigMap"), kind("Secret")]);
-        let mut state = state(client(), awaited);
-        state.want(Desired::Complete);
-        state.reset(&kind("ConfigMap"), &[owned(5)], 6);
-        assert!(state.next_step(Instant::now()).is_none());
-        state.reset(&kind("Secret"), &[], 6);
-        assert!(matches!(state.next_step(Instant::now()), Some(Step::Delete { .. })));
-    }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::{FIELD_MANAGER, MANAGED_LABEL, link::Work};
+use crate::{FIELD_MANAGER, MANAGED_LABEL, link::Work, state::Counted};
 
 /// First and longest wait after a failure.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
@@ -14,6 +14,8 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 pub(crate) struct Tracked {
     pub desired: Option<Arc<Work>>,
     pub live: Live,
+    /// The version of what was seen last, also of its end.
+    pub newest: u64,
     pub applied: Option<Applied>,
     /// An effect on this object is under way.
     pub in_flight: bool,
@@ -24,6 +26,8 @@ pub(crate) struct Tracked {
     /// Hash of the status last reported.
     pub reported_status: u64,
     pub heals: Heals,
+    /// What the guard has counted it as.
+    pub counted: Counted,
 }
 
 /// How often an object was put back of late.
@@ -156,12 +160,18 @@ impl Tracked {
 
     /// Takes news from a watch, unless an answer that came sooner is newer.
     pub fn see(&mut self, live: Live, version: u64) {
-        let known = match &self.live {
-            Live::Present(meta) => meta.version,
-            Live::Unknown | Live::Absent => 0,
-        };
-        if known <= version || version == 0 {
+        if self.newest <= version || version == 0 {
             self.live = live;
+            self.newest = self.newest.max(version);
+        }
+    }
+
+    /// The member has agreed to delete it; that it is gone is the watch's to tell.
+    pub fn let_go(&mut self, uid: &str) {
+        if let Live::Present(meta) = &mut self.live
+            && meta.uid == uid
+        {
+            meta.deleting = true;
         }
     }
 

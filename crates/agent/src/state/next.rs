@@ -98,7 +98,7 @@ impl State {
 
     /// Whether deletions that nobody asked for wait for a person's word.
     fn holds_deletions(&mut self) -> bool {
-        let (count, of) = self.unasked_deletions();
+        let (count, of) = self.tally.unasked_of_owned();
         let ruling = self.guard.rule(count, of);
         if ruling == Ruling::HeldNow {
             self.link.report(Report::DeletionsHeld { count, of });
@@ -106,20 +106,12 @@ impl State {
         ruling != Ruling::Free
     }
 
-    /// Owned objects that are wanted no more though nobody asked for it, and all owned objects.
-    fn unasked_deletions(&self) -> (usize, usize) {
-        let owned = |it: &&Tracked| matches!(&it.live, Live::Present(meta) if meta.owned);
-        let unasked = |it: &&Tracked| it.desired.is_none() && !it.removal_asked;
-        let all = || self.objects.values().filter(owned);
-        (all().filter(unasked).count(), all().count())
-    }
-
     /// A batch of deletions ends when none is left to do; fewer may not need a word any more.
     pub(super) fn note_deletion(&mut self) {
         if !self.guard.is_engaged() {
             return;
         }
-        let (count, of) = self.unasked_deletions();
+        let (count, of) = self.tally.unasked_of_owned();
         if count == 0 {
             self.forget_deletions();
         } else if self.guard.is_holding() && !kogge_sync::prune::too_many(count, of) {
@@ -130,7 +122,7 @@ impl State {
 
     pub(super) fn forget_deletions(&mut self) {
         if self.guard.is_holding() {
-            let of = self.unasked_deletions().1;
+            let of = self.tally.unasked_of_owned().1;
             self.link.report(Report::DeletionsHeld { count: 0, of });
         }
         self.guard.forget();
@@ -170,11 +162,14 @@ impl State {
         }
     }
 
-    /// Queues an object by urgency: what users wait for, then repairs, then what only verifies.
+    /// Counts an object, and queues it by urgency: what users wait for, then repairs, then what
+    /// only verifies.
     pub(super) fn look_at(&mut self, key: &ObjectKey) {
-        let Some(tracked) = self.objects.get(key) else { return };
+        let may_delete = self.may_delete();
+        let Some(tracked) = self.objects.get_mut(key) else { return };
+        self.tally.note(tracked);
         let stage = kogge_sync::order::stage(&key.group, &key.kind);
-        let (urgency, stage) = match decide(tracked, self.may_delete(), Instant::now()) {
+        let (urgency, stage) = match decide(tracked, may_delete, Instant::now()) {
             Verdict::Apply(Why::Missing | Why::Gone) => (0, stage),
             Verdict::Apply(Why::Changed | Why::Drifted) => (1, stage),
             // What was made last goes first.

@@ -122,4 +122,6 @@ pub struct Plan {
     pub reasons: Vec<(&'static str, String)>,
     /// Since when nodes are unneeded: the next decision's.
     pub unneeded_since: BTreeMap<String, Timestamp>,
+    /// Of the pods that wait, those that the nodes will take: nobody else needs to buy for them.
+    pub served: Vec<Arc<Pod>>,
 }

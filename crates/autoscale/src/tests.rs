@@ -361,3 +361,21 @@ proptest! {
         prop_assert!(o.nodes.iter().all(|n| !n.unschedulable));
     }
 }
+
+#[test]
+fn what_waits_is_served_or_left_over() {
+    let names = |o: &Observed| -> Vec<String> {
+        let plan = decide(o);
+        plan.served
+            .iter()
+            .map(|it| it.name.clone())
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect()
+    };
+    // Two nodes at most, two pods on each.
+    let mut o = world(1, 5, 500, 1, 2, 10);
+    assert_eq!(names(&o), ["p0", "p1", "p2", "p3"]);
+    o.spec.max_pods = Some(4);
+    assert_eq!(names(&o), [""; 0]);
+}

@@ -2,8 +2,10 @@
 
 use crate::count::{Counted, pending, room_of, selects, total_room};
 use crate::plan::{Effect, Group, Observed, Plan};
-use kogge_scheduling::{Snapshot, group, pack};
+use kogge_model::Pod;
+use kogge_scheduling::{Group as Alike, Snapshot, group, pack};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Adds what is missing to the plan, the cheapest group first; returns how many nodes.
 pub(crate) fn up(o: &Observed, counted: &Counted, plan: &mut Plan) -> usize {
@@ -44,6 +46,7 @@ pub(crate) fn up(o: &Observed, counted: &Counted, plan: &mut Plan) -> usize {
         let text = format!("minAvailable {fewest} is not reached: {}", what_binds(o, room));
         plan.reasons.push(("MinAvailableNotReached", text));
     }
+    plan.served = if over.is_some() { Vec::new() } else { served(o, &packed.left) };
     for left in &packed.left {
         let pod = &left.pod;
         let what = match &pod.owner {
@@ -54,6 +57,22 @@ pub(crate) fn up(o: &Observed, counted: &Counted, plan: &mut Plan) -> usize {
         plan.reasons.push(("NotTriggerScaleUp", text));
     }
     added
+}
+
+/// The pods that wait without those left over; of pods that are alike the first are served.
+fn served(o: &Observed, left: &[Alike]) -> Vec<Arc<Pod>> {
+    let mut over: Vec<(&Pod, usize)> = left.iter().map(|it| (&*it.pod, it.count)).collect();
+    let all: Vec<&Arc<Pod>> = pending(o).collect();
+    let mut is_left = |pod: &Pod| {
+        let alike = |it: &&mut (&Pod, usize)| {
+            let (a, b) = (it.0, pod);
+            0 < it.1
+                && (&a.namespace, &a.owner, &a.labels, &a.spec)
+                    == (&b.namespace, &b.owner, &b.labels, &b.spec)
+        };
+        over.iter_mut().find(alike).map(|it| it.1 -= 1).is_some()
+    };
+    all.into_iter().rev().filter(|pod| !is_left(pod)).cloned().collect()
 }
 
 /// Groups that may give nodes of the right kind, the cheapest first.

@@ -1,12 +1,15 @@
 //! Node groups: what they can give, which nodes are on their way, and which never came. No IO.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use kogge_api::nodes::NodeGroup;
 use kogge_autoscale::{GROUP_LABEL, Group, Observed, Plan, selects};
 use kogge_member::{Resource, object};
-use kogge_model::{Labels, Node, ResourceName};
+use kogge_model::{Labels, Node, Pod, ResourceName};
 use serde_json::{Value, json};
 
 use crate::{link::Room, view::takes_any_pod};
@@ -211,18 +214,23 @@ fn millionths(decimal: &str) -> u64 {
     whole.saturating_mul(1_000_000).saturating_add(fraction.parse().unwrap_or(0))
 }
 
-/// Which autoscaler has which nodes: where several select one, the first by name.
+/// Which autoscaler has which nodes, and buys for which pods: where several would, the first by
+/// name.
 #[derive(Default)]
-pub(super) struct Taken(Vec<(String, Labels)>);
+pub(super) struct Taken {
+    nodes: Vec<(String, Labels)>,
+    pods: Vec<Arc<Pod>>,
+}
 
 impl Taken {
-    pub fn add(&mut self, autoscaler: &str, selector: Labels) {
-        self.0.push((autoscaler.to_owned(), selector));
+    pub fn add(&mut self, autoscaler: &str, selector: Labels, plan: &Plan) {
+        self.nodes.push((autoscaler.to_owned(), selector));
+        self.pods.extend(plan.served.iter().cloned());
     }
 
     /// The autoscaler that has a node, or would have one of a template.
     pub fn owner(&self, node: &Node) -> Option<&str> {
-        self.0.iter().find(|it| selects(&it.1, node)).map(|it| it.0.as_str())
+        self.nodes.iter().find(|it| selects(&it.1, node)).map(|it| it.0.as_str())
     }
 
     /// Leaves out what others have; the reason to tell if this one selects any of it.
@@ -236,6 +244,8 @@ impl Taken {
         observed.nodes.retain(|it| self.owner(it).is_none());
         observed.coming.retain(|it| self.owner(it).is_none());
         observed.groups.retain(|it| self.owner(&it.template).is_none());
+        let served: BTreeSet<*const Pod> = self.pods.iter().map(Arc::as_ptr).collect();
+        observed.pods.retain(|it| !served.contains(&Arc::as_ptr(it)));
         reason
     }
 }

@@ -175,8 +175,8 @@ impl Scaler {
                 unneeded_since,
             };
             let overlap = taken.leave_out(&mut observed);
-            taken.add(name, selector);
             let mut plan = decide(&observed);
+            taken.add(name, selector, &plan);
             plan.reasons.extend(overlap);
             busy |= !observed.coming.is_empty()
                 || !plan.effects.is_empty()

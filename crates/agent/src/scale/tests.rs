@@ -1,10 +1,12 @@
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
-use kogge_autoscale::{Observed, Plan, decide};
-use kogge_model::Node;
+use kogge_autoscale::{Effect, Observed, Plan, decide};
+use kogge_model::{Node, Pod};
 use serde_json::{Value, json};
 
 use super::{
-    groups::{Failed, Groups, Memory, Supply, growth},
+    groups::{Failed, Groups, Memory, Supply, Taken, growth},
     report::{self, Told},
 };
 use crate::link::Report;
@@ -133,4 +135,40 @@ fn a_spec_that_is_not_understood_is_said_with_its_field() {
     assert!(wrong.is_err_and(|it| it.starts_with("spec.scaleDownUnneededTime")));
     let spec = report::spec(&json!({"minAvailable": 1, "scaleDownUnneededTime": "30s"}));
     assert_eq!(spec.map(|it| it.unneeded_time), Ok(SignedDuration::from_secs(30)));
+}
+
+#[test]
+fn two_autoscalers_do_not_buy_for_the_same_pods() {
+    let pool = |name: &str| {
+        let mut it = group(name, 0, false);
+        it["spec"]["minSize"] = 0.into();
+        it["spec"]["template"]["labels"] = json!({ "pool": name });
+        it["spec"]["template"]["capacity"]["pods"] = "110".into();
+        it
+    };
+    let mut groups = Groups::default();
+    groups.reset(vec![pool("a"), pool("b")]);
+    let supply = groups.supply(&[], NOON, &mut Memory::default()).unwrap_or_default();
+    let pod = |n: usize| {
+        let pod = json!({"metadata": {"name": format!("p{n}"), "namespace": "d"},
+            "status": {"phase": "Pending"}, "spec": {"containers": [
+                {"resources": {"requests": {"cpu": "3", "memory": "1Gi"}}}]}});
+        Arc::new(Pod::from_value(&pod).unwrap_or_default())
+    };
+    let pods: Vec<Arc<Pod>> = (0..3).map(pod).collect();
+    let mut taken = Taken::default();
+    let mut bought = |of: &str, most: usize| {
+        let mut observed =
+            Observed { groups: supply.groups.clone(), pods: pods.clone(), ..Observed::default() };
+        observed.spec.node_selector = [("pool".to_owned(), of.to_owned())].into();
+        observed.spec.max_available = Some(most);
+        assert_eq!(taken.leave_out(&mut observed), None);
+        let plan = decide(&observed);
+        taken.add(of, observed.spec.node_selector, &plan);
+        plan.effects
+    };
+    // What the first may not serve is the second's to serve.
+    let grows = |group: &str, to| vec![Effect::IncreaseGroup { group: group.into(), to }];
+    assert_eq!(bought("a", 2), grows("a", 2));
+    assert_eq!(bought("b", 9), grows("b", 1));
 }

@@ -3,6 +3,8 @@
 //! Fed by the API server's change stream; an object is kept as the bytes it is
 //! served as, and read as JSON by whoever looks at it.
 
+mod essence;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard},
@@ -37,11 +39,12 @@ pub(crate) struct Changed {
     pub previous: Option<Object>,
     /// Read once, however many controllers ask.
     templates: OnceLock<Vec<ObjectKey>>,
+    status_only: OnceLock<bool>,
 }
 
 impl Changed {
     pub fn new(key: ObjectKey, object: Option<Object>, previous: Option<Object>) -> Self {
-        Self { key, object, previous, templates: OnceLock::new() }
+        Self { key, object, previous, templates: OnceLock::new(), status_only: OnceLock::new() }
     }
 
     /// The templates that a binding is or was about: one, unless somebody rewrote it.
@@ -52,6 +55,17 @@ impl Changed {
                 objects.filter_map(|it| crate::bindings::template_of(&it.value())).collect();
             keys.dedup();
             keys
+        })
+    }
+
+    /// Whether it is of no interest to who places and renders: only a status was written.
+    ///
+    /// Read once for all who ask, without building the two objects: most changes are such.
+    pub fn is_status_only(&self) -> bool {
+        *self.status_only.get_or_init(|| {
+            let (Some(now), Some(before)) = (&self.object, &self.previous) else { return false };
+            let now = essence::of(&now.bytes);
+            now.is_some() && now == essence::of(&before.bytes)
         })
     }
 

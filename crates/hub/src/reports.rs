@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use kogge_agent::link::{ClusterState, Drift, Note, Outcome, Report, Unready};
+use kogge_agent::link::{ClusterState, Drift, Note, Outcome, Report, Room, Unready};
 use kogge_member::ObjectKey;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -94,6 +94,16 @@ impl Reports {
 
     pub fn cluster(&self, name: &str) -> Option<ClusterState> {
         self.lock().clusters.get(name).cloned()
+    }
+
+    /// What its agent last said of how well it is.
+    pub fn ready(&self, cluster: &str) -> Option<Result<(), Unready>> {
+        self.lock().clusters.get(cluster).and_then(|it| it.ready.clone())
+    }
+
+    /// What is free on its nodes, if that is known.
+    pub fn rooms(&self, cluster: &str) -> Option<Vec<Room>> {
+        self.lock().clusters.get(cluster).and_then(|it| it.rooms.clone())
     }
 
     pub fn held(&self, cluster: &str) -> Option<(usize, usize)> {

@@ -99,6 +99,9 @@ impl Controller for WorksController {
     const NAME: &'static str = "works";
 
     fn concerns(&self, change: &Changed) -> Vec<ObjectKey> {
+        if change.is_status_only() {
+            return Vec::new();
+        }
         if bindings::is_binding(&change.key) {
             return change.templates().to_vec();
         }

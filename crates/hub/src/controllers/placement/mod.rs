@@ -5,7 +5,6 @@
 
 mod decide;
 
-use kogge_agent::link::ClusterState;
 use kogge_member::{Error, ObjectKey};
 use kogge_model::Resources;
 use kogge_placement::Cluster;
@@ -55,8 +54,7 @@ impl PlacementController {
     }
 
     fn room(&self, cluster: &Cluster, requirements: &Resources) -> u32 {
-        let state: Option<ClusterState> = self.reports.cluster(&cluster.name);
-        room::replicas(state.as_ref().and_then(|it| it.rooms.as_deref()), requirements)
+        room::replicas(self.reports.rooms(&cluster.name).as_deref(), requirements)
     }
 
     async fn apply(&self, key: &ObjectKey, seen: &Observed, effect: Effect) -> Result<(), Error> {
@@ -103,6 +101,9 @@ impl Controller for PlacementController {
     const AT_ONCE: usize = 64;
 
     fn concerns(&self, change: &Changed) -> Vec<ObjectKey> {
+        if change.is_status_only() {
+            return Vec::new();
+        }
         if bindings::is_binding(&change.key) {
             return change.templates().to_vec();
         }

@@ -2,8 +2,8 @@
 //!
 //! Reading order: [`decide`] puts the two statuses together, `pace` says how often,
 //! this file reads and writes around them. Reports come in bursts, so each template is
-//! written at most once a second, less often while many are, and not at all when nothing
-//! has changed.
+//! written at most once a second, later and less often while many have news, and not at all
+//! when nothing has changed.
 
 mod decide;
 mod pace;
@@ -54,7 +54,7 @@ impl StatusController {
             cluster: it.name.clone(),
             replicas: it.replicas,
             wanted: self.hub.works.hash(&it.name, template),
-            ready: self.reports.cluster(&it.name).and_then(|it| it.ready),
+            ready: self.reports.ready(&it.name),
             report: reports.remove(&it.name).unwrap_or_default(),
         });
         Some(Observed {

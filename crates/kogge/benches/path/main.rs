@@ -1,8 +1,12 @@
 //! From the hub to two real control planes and back: how long, and how much memory.
 //!
 //! `cargo xtask bench path`. Prints one line for each figure: median and 99th percentile.
+//! `members` watches what arrives, `direct` does the same without a hub for comparison.
 #![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
 #![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
+
+mod direct;
+mod members;
 
 use std::{
     collections::BTreeMap,
@@ -15,20 +19,24 @@ use std::{
 use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _};
 use kogge_git::{Author, commit_all, init_with};
-use kogge_member::{
-    Client, Resource,
-    watch::{Scope, Seen},
-};
+use kogge_member::{Client, Resource};
 use kogge_testkit::{
     Process,
     kube::{self, Cluster, Options},
     process::Leash,
 };
 use serde_json::{Value, json};
-use tokio::sync::watch;
+
+use self::members::{Member, Watched};
 
 const DEPLOYMENTS: usize = 500;
+/// Requests at a time where many are sent.
+const AT_ONCE: usize = 24;
 const KUSTOMIZATIONS: usize = 200;
+/// Deployments that come alone, and the rest before each: what the one before makes the members'
+/// controllers do is not its time.
+const SINGLE: usize = 50;
+const BETWEEN: Duration = Duration::from_millis(500);
 /// A control plane that has just started keeps its core busy for a while with itself.
 const SETTLE: Duration = Duration::from_secs(45);
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -37,67 +45,6 @@ struct Bench {
     hub: Client,
     members: Vec<Member>,
     deployments: Resource,
-}
-
-/// A member, and what it has in namespace `shop`. Watched and not polled, since asking all the
-/// time would cost the two cores more than what is measured.
-struct Member {
-    client: Client,
-    deployments: Watched,
-    config_maps: Watched,
-}
-
-/// Objects by name, as last seen.
-struct Watched {
-    seen: watch::Receiver<BTreeMap<String, Value>>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Watched {
-    fn start(client: Client, resource: Resource) -> Self {
-        let (send, seen) = watch::channel(BTreeMap::new());
-        let task = tokio::spawn(async move {
-            let scope = Scope { namespace: "shop".to_owned(), ..Scope::default() };
-            let mut stream = std::pin::pin!(kogge_member::watch::watch(client, resource, scope));
-            let named = |it: Value| (kogge_member::object::name(&it).to_owned(), it);
-            while let Some(seen) = stream.next().await {
-                send.send_modify(|objects| match seen {
-                    Seen::Reset { items, .. } => *objects = items.into_iter().map(named).collect(),
-                    Seen::Applied(object) => objects.extend([named(object)]),
-                    Seen::Deleted(object) => {
-                        objects.remove(kogge_member::object::name(&object));
-                    }
-                    Seen::Broken(_) => {}
-                });
-            }
-        });
-        Self { seen, task }
-    }
-
-    async fn wait(
-        &self,
-        what: &str,
-        wanted: impl Fn(&BTreeMap<String, Value>) -> bool,
-    ) -> anyhow::Result<()> {
-        let mut seen = self.seen.clone();
-        let waited = tokio::time::timeout(PATIENCE, seen.wait_for(wanted)).await;
-        let _ = waited.with_context(|| format!("{what}: not in time"))??;
-        Ok(())
-    }
-
-    fn uid(&self, name: &str) -> String {
-        self.seen
-            .borrow()
-            .get(name)
-            .map(|it| kogge_member::object::uid(it).to_owned())
-            .unwrap_or_default()
-    }
 }
 
 fn main() -> anyhow::Result<()> {
@@ -139,6 +86,7 @@ async fn measure(binary: &Path) -> anyhow::Result<()> {
     bench.all_at_once().await?;
     println!("hub memory with {DEPLOYMENTS} Deployments: {} MiB", resident_mib(process.pid())?);
     bench.deleted_on_a_member().await?;
+    tokio::time::sleep(SETTLE).await;
     process.kill()?;
     let started = Instant::now();
     let mut process = start_hub(dir.path())?;
@@ -207,44 +155,6 @@ impl Bench {
         Ok(())
     }
 
-    /// What the members take by themselves: what is left of a figure without it is kogge's.
-    async fn without_a_hub(&self) -> anyhow::Result<()> {
-        let mut times = Vec::new();
-        for number in 0..50 {
-            let name = format!("direct-{number}");
-            let object = deployment(&name);
-            let how = kogge_member::Apply { manager: "bench", force: true, dry_run: false };
-            let started = Instant::now();
-            let [first, second] = &self.members[..] else { anyhow::bail!("two members") };
-            tokio::try_join!(
-                first.client.apply(&self.deployments, &object, how),
-                second.client.apply(&self.deployments, &object, how),
-            )?;
-            self.on_members(&name).await?;
-            times.push(started.elapsed());
-        }
-        say("for comparison: applied on both members at once, without a hub", times);
-        Ok(())
-    }
-
-    /// As many at a time as an agent sends.
-    async fn many_without_a_hub(&self) -> anyhow::Result<()> {
-        const AT_ONCE: usize = 24;
-        let started = Instant::now();
-        let how = kogge_member::Apply { manager: "bench", force: true, dry_run: false };
-        let each = self.members.iter().map(|member| {
-            let applied = (0..DEPLOYMENTS).map(async |number| {
-                let object = deployment(&format!("direct-many-{number}"));
-                member.client.apply(&self.deployments, &object, how).await
-            });
-            futures::stream::iter(applied).buffer_unordered(AT_ONCE).try_for_each(async |_| Ok(()))
-        });
-        futures::future::try_join_all(each).await?;
-        let took = started.elapsed().as_millis();
-        println!("for comparison: {DEPLOYMENTS} applied on both, without a hub: {took} ms");
-        Ok(())
-    }
-
     async fn on_members(&self, name: &str) -> anyhow::Result<()> {
         for member in &self.members {
             member.deployments.wait(name, |it| it.contains_key(name)).await?;
@@ -254,7 +164,8 @@ impl Bench {
 
     async fn one_by_one(&self) -> anyhow::Result<()> {
         let mut times = Vec::new();
-        for number in 0..50 {
+        for number in 0..SINGLE {
+            tokio::time::sleep(BETWEEN).await;
             let name = format!("one-{number}");
             let started = Instant::now();
             self.create(&name).await?;
@@ -267,9 +178,10 @@ impl Bench {
 
     async fn all_at_once(&self) -> anyhow::Result<()> {
         let started = Instant::now();
-        for number in 0..DEPLOYMENTS {
-            self.create(&format!("many-{number}")).await?;
-        }
+        let created = (0..DEPLOYMENTS).map(async |it| self.create(&format!("many-{it}")).await);
+        let mut created = futures::stream::iter(created).buffer_unordered(AT_ONCE);
+        while created.try_next().await?.is_some() {}
+        println!("{DEPLOYMENTS} Deployments -> created: {} ms", started.elapsed().as_millis());
         for member in &self.members {
             let many = |it: &BTreeMap<String, Value>| {
                 it.keys().filter(|it| it.starts_with("many-")).count() == DEPLOYMENTS

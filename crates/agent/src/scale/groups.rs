@@ -8,7 +8,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use kogge_api::nodes::NodeGroup;
 use kogge_autoscale::{GROUP_LABEL, Group, Observed, Plan, selects};
-use kogge_member::{Resource, object};
+use kogge_member::{Fault, Resource, object, watch::Seen};
 use kogge_model::{Labels, Node, Pod, ResourceName};
 use serde_json::{Value, json};
 
@@ -16,6 +16,9 @@ use crate::{link::Room, view::takes_any_pod};
 
 /// A node that takes longer to come does not come. As the upstream autoscaler's default.
 const PROVISION_TIME: SignedDuration = SignedDuration::from_mins(15);
+
+/// Pods of a node whose template does not say: the kubelet's default.
+const MAX_PODS: i64 = 110;
 
 /// First and longest time that a group which failed is not asked.
 const BACKOFF: (SignedDuration, SignedDuration) =
@@ -29,6 +32,8 @@ pub(super) fn resource() -> Resource {
 #[derive(Default)]
 pub(super) struct Groups {
     known: Option<BTreeMap<String, Value>>,
+    /// Why they may not be seen.
+    refused: Option<String>,
 }
 
 /// What is remembered from one round to the next.
@@ -63,7 +68,32 @@ pub(super) struct Failed {
 }
 
 impl Groups {
+    /// Takes news of the watch.
+    pub fn note(&mut self, cluster: &str, seen: Seen) {
+        match seen {
+            Seen::Reset { items, .. } => self.reset(items),
+            Seen::Applied(group) => self.put(group),
+            Seen::Deleted(group) => self.remove(object::name(&group)),
+            // No such kind is no groups.
+            Seen::Broken(error) if matches!(error.fault, Fault::NotFound(_)) => {
+                self.reset(Vec::new());
+            }
+            Seen::Broken(error) => {
+                tracing::debug!(cluster, error = error.chain(), "watch broken");
+                if matches!(error.fault, Fault::Forbidden(_) | Fault::Unauthorized(_)) {
+                    self.refused = Some(error.chain());
+                }
+            }
+        }
+    }
+
+    /// What the cluster said when it refused to show them.
+    pub fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
+    }
+
     pub fn reset(&mut self, groups: Vec<Value>) {
+        self.refused = None;
         self.known = Some(BTreeMap::new());
         for group in groups {
             self.put(group);
@@ -75,7 +105,7 @@ impl Groups {
         self.known.get_or_insert_default().insert(name, group);
     }
 
-    pub fn remove(&mut self, name: &str) {
+    fn remove(&mut self, name: &str) {
         self.known.get_or_insert_default().remove(name);
     }
 
@@ -192,9 +222,13 @@ fn read(value: &Value) -> Result<(Group, bool), String> {
         "status": {"allocatable": spec.template.capacity,
             "conditions": [{"type": "Ready", "status": "True"}]},
     });
+    let mut template = Node::from_value(&template).map_err(|error| error.to_string())?;
+    if template.allocatable.get(&ResourceName::Pods) == 0 {
+        template.allocatable.set(&ResourceName::Pods, MAX_PODS);
+    }
     let size = |of: u32| usize::try_from(of).unwrap_or(usize::MAX);
     let group = Group {
-        template: Node::from_value(&template).map_err(|error| error.to_string())?,
+        template,
         min: size(spec.min_size),
         max: size(spec.max_size),
         target: size(spec.desired_size.unwrap_or(spec.min_size)),

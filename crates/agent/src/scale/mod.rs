@@ -16,8 +16,8 @@ use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use kogge_autoscale::{Observed, Plan, decide, is_draining};
 use kogge_member::{
-    Client, Fault, object,
-    watch::{Scope, Seen, watch},
+    Client,
+    watch::{Scope, watch},
 };
 use kogge_model::{Node, Resources};
 use serde_json::Value;
@@ -107,7 +107,7 @@ impl Scaler {
         let mut next = Instant::now();
         loop {
             tokio::select! {
-                Some(seen) = seen.next() => self.note(seen),
+                Some(seen) = seen.next() => self.groups.note(&self.cluster, seen),
                 Ok(()) = changes.changed() => {}
                 changed = self.autoscalers.changed() => {
                     if changed.is_err() {
@@ -118,7 +118,7 @@ impl Scaler {
             }
             tokio::time::sleep(GATHER).await;
             while let Some(Some(seen)) = seen.next().now_or_never() {
-                self.note(seen);
+                self.groups.note(&self.cluster, seen);
             }
             changes.mark_unchanged();
             let Some(autoscalers) = self.autoscalers.borrow_and_update().clone() else { return };
@@ -130,26 +130,18 @@ impl Scaler {
         }
     }
 
-    fn note(&mut self, seen: Seen) {
-        match seen {
-            Seen::Reset { items, .. } => self.groups.reset(items),
-            Seen::Applied(group) => self.groups.put(group),
-            Seen::Deleted(group) => self.groups.remove(object::name(&group)),
-            // No such kind is no groups.
-            Seen::Broken(error) if matches!(error.fault, Fault::NotFound(_)) => {
-                self.groups.reset(Vec::new());
-            }
-            Seen::Broken(error) => {
-                tracing::debug!(cluster = self.cluster, error = error.chain(), "watch broken");
-            }
-        }
-    }
-
     /// One look at everything; says whether something is under way.
     async fn round(&mut self, autoscalers: &Autoscalers) -> bool {
         let Some((nodes, pods)) = self.view.cluster() else { return false };
         let now = (self.now)();
         self.told.retain(|name, _| autoscalers.contains_key(name));
+        if let Some(why) = self.groups.refused().map(str::to_owned) {
+            for name in autoscalers.keys() {
+                self.tell(name, report::no_groups(&self.cluster, &nodes, &why));
+            }
+            self.view.set_growth(Vec::new());
+            return false;
+        }
         let mut growth = Vec::new();
         let mut busy = false;
         let mut taken = Taken::default();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use kogge_api::nodes::{ClusterAutoscalerSpec, ClusterNodeCounts};
 use kogge_autoscale::{Plan, Spec};
+use kogge_model::Node;
 use serde_json::{Value, json};
 
 use crate::link::{Note, Report};
@@ -75,10 +76,24 @@ pub(super) fn spec(value: &Value) -> Result<Spec, String> {
 }
 
 pub(super) fn refused(cluster: &str, message: String) -> Message {
-    let reason = "InvalidSpec".to_owned();
+    fault(ClusterNodeCounts::new(cluster, 0, 0, 0), "InvalidSpec", message)
+}
+
+/// The cluster does not let its node groups be seen, so no node comes or goes.
+pub(super) fn no_groups(cluster: &str, nodes: &[Node], why: &str) -> Message {
+    let ready = nodes.iter().filter(|it| it.ready && !it.control_plane).count();
+    let message = format!(
+        "{why}; until kogge may list, watch and patch nodegroups.kogge.dev on this cluster, no \
+         node comes or goes: give its credentials a ClusterRole with these verbs"
+    );
+    let ready = u32::try_from(ready).unwrap_or(u32::MAX);
+    fault(ClusterNodeCounts::new(cluster, ready, 0, 0), "NodeGroupsRefused", message)
+}
+
+fn fault(counts: ClusterNodeCounts, reason: &str, message: String) -> Message {
+    let reason = reason.to_owned();
     let events = vec![Note { warning: true, reason: reason.clone(), message: message.clone() }];
-    let counts = ClusterNodeCounts { reason, message, ..ClusterNodeCounts::new(cluster, 0, 0, 0) };
-    Message { counts, events }
+    Message { counts: ClusterNodeCounts { reason, message, ..counts }, events }
 }
 
 pub(super) fn of(cluster: &str, plan: &Plan) -> Message {

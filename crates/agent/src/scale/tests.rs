@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use kogge_autoscale::{Effect, Observed, Plan, decide};
-use kogge_model::{Node, Pod};
+use kogge_member::{Error, Fault, watch::Seen};
+use kogge_model::{Node, Pod, ResourceName};
 use serde_json::{Value, json};
 
 use super::{
@@ -83,6 +84,12 @@ fn without_a_list_there_is_no_supply() {
 }
 
 #[test]
+fn a_template_that_does_not_say_how_many_pods_it_takes_takes_as_many_as_a_kubelet() {
+    let supply = supply(group("g", 1, false), &[], 0, &mut Memory::default());
+    assert_eq!(supply.groups[0].template.allocatable.get(&ResourceName::Pods), 110);
+}
+
+#[test]
 fn prices_are_exact() {
     assert_eq!(
         supply(group("g", 1, false), &[], 0, &mut Memory::default()).groups[0].price,
@@ -143,7 +150,6 @@ fn two_autoscalers_do_not_buy_for_the_same_pods() {
         let mut it = group(name, 0, false);
         it["spec"]["minSize"] = 0.into();
         it["spec"]["template"]["labels"] = json!({ "pool": name });
-        it["spec"]["template"]["capacity"]["pods"] = "110".into();
         it
     };
     let mut groups = Groups::default();
@@ -171,4 +177,22 @@ fn two_autoscalers_do_not_buy_for_the_same_pods() {
     let grows = |group: &str, to| vec![Effect::IncreaseGroup { group: group.into(), to }];
     assert_eq!(bought("a", 2), grows("a", 2));
     assert_eq!(bought("b", 9), grows("b", 1));
+}
+
+#[test]
+fn groups_that_may_not_be_seen_are_said_with_what_to_do() {
+    let broken = |fault| Seen::Broken(Error { verb: "list", what: "nodegroups".into(), fault });
+    let mut groups = Groups::default();
+    groups.note("eu", broken(Fault::Unreachable("away".into())));
+    assert_eq!(groups.refused(), None);
+    groups.note("eu", broken(Fault::Forbidden("kogge may not".into())));
+    let why = groups.refused().unwrap_or_default().to_owned();
+    let said = report::no_groups("eu", &[node("a", "True"), node("b", "False")], &why).counts;
+    assert_eq!((said.reason.as_str(), said.new_node_count), ("NodeGroupsRefused", 1));
+    for word in ["could not list nodegroups: kogge may not", "nodegroups.kogge.dev", "ClusterRole"]
+    {
+        assert!(said.message.contains(word), "{}", said.message);
+    }
+    groups.note("eu", Seen::Reset { items: Vec::new(), version: "1".into() });
+    assert_eq!(groups.refused(), None);
 }

@@ -20,8 +20,13 @@ pub(super) struct Observed {
 }
 
 /// What clusters tell of that breaks the bounds, the worst first.
-const UNREADY: [&str; 4] =
-    ["InvalidSpec", "Overlap", "MinAvailableNotReached", "AboveMaxAvailable"];
+const UNREADY: [&str; 5] = [
+    "InvalidSpec",
+    "NodeGroupsRefused",
+    "Overlap",
+    "MinAvailableNotReached",
+    "AboveMaxAvailable",
+];
 
 /// Whom an autoscaler covers: all clusters, unless an affinity says which.
 #[derive(Clone, Debug, Default)]
@@ -150,6 +155,8 @@ mod tests {
         let odd = json!({"reason": "InvalidSpec", "message": "no"});
         check(None, &json!({"a": few, "b": odd}), &["a", "b"], "InvalidSpec");
         check(None, &json!({"b": few}), &["b"], "MinAvailableNotReached");
+        let blind = json!({"reason": "NodeGroupsRefused", "message": "no"});
+        check(None, &json!({"a": few, "b": blind}), &["a", "b"], "NodeGroupsRefused");
         check(None, &json!({"a": {"reason": "ScaleDown"}, "b": {}}), &["a", "b"], "Active");
         let message = &decide(&seen(None, &json!({"a": few, "b": few}))).conditions[0].message;
         assert_eq!(message, "a: 2 of 3; b: 2 of 3");

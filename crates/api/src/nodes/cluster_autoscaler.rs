@@ -62,6 +62,10 @@ impl Default for ClusterAutoscalerSpec {
 pub struct ClusterAutoscalerStatus {
     #[serde(skip_serializing_if = "is_zero")]
     pub observed_generation: i64,
+    /// How many of `clusters`, and their nodes together: columns can show no sums.
+    pub cluster_count: u32,
+    pub current_node_count: u32,
+    pub new_node_count: u32,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub clusters: Vec<ClusterNodeCounts>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -121,9 +125,10 @@ pub(super) fn row() -> Row {
         columns: vec![
             Column::integer("Min", ".spec.minAvailable"),
             Column::integer("Max", ".spec.maxAvailable"),
-            Column::text("Clusters", ".status.clusters[*].name"),
-            Column::text("Nodes", ".status.clusters[*].currentNodeCount"),
-            Column::text("New", ".status.clusters[*].newNodeCount"),
+            Column::integer("Clusters", ".status.clusterCount"),
+            Column::integer("Nodes", ".status.currentNodeCount"),
+            Column::integer("New", ".status.newNodeCount"),
+            Column::text("Ready", ".status.conditions[?(@.type==\"Ready\")].status"),
             Column::age(),
             Column::boolean("Scale-Down", ".spec.scaleDownUnneededWorkloads").wide(),
             Column::integer("Min-Pods", ".spec.minPods").wide(),
@@ -160,6 +165,9 @@ fn status() -> Schema {
         "Nodes of each cluster.",
         [
             ("observedGeneration", integer("Generation that this status is about.")),
+            ("clusterCount", count("Clusters that have told of their nodes.")),
+            ("currentNodeCount", count("Nodes of all clusters that are ready or coming.")),
+            ("newNodeCount", count("Nodes there will be on all clusters.")),
             ("conditions", conditions()),
             (
                 "clusters",

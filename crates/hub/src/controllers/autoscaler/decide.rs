@@ -20,13 +20,8 @@ pub(super) struct Observed {
 }
 
 /// What clusters tell of that breaks the bounds, the worst first.
-const UNREADY: [&str; 5] = [
-    "InvalidSpec",
-    "NodeGroupsRefused",
-    "Overlap",
-    "MinAvailableNotReached",
-    "AboveMaxAvailable",
-];
+const UNREADY: [&str; 5] =
+    ["InvalidSpec", "NodeGroupsRefused", "Overlap", "MinAvailableNotReached", "AboveMaxAvailable"];
 
 /// Whom an autoscaler covers: all clusters, unless an affinity says which.
 #[derive(Clone, Debug, Default)]
@@ -71,8 +66,13 @@ pub(super) fn decide(seen: &Observed) -> ClusterAutoscalerStatus {
         Ok(_) => broken(&counts).unwrap_or_else(|| ready(&covered, &silent)),
     };
     set_condition(&mut conditions, ready, seen.now);
+    let sum =
+        |of: fn(&ClusterNodeCounts) -> u32| counts.iter().map(of).fold(0, u32::saturating_add);
     ClusterAutoscalerStatus {
         observed_generation: autoscaler.metadata.generation,
+        cluster_count: sum(|_| 1),
+        current_node_count: sum(|it| it.current_node_count),
+        new_node_count: sum(|it| it.new_node_count),
         clusters: counts,
         conditions,
     }
@@ -136,6 +136,14 @@ mod tests {
         check(None, &json!({"a": {}}), &["a"], "Waiting");
         check(Some(&json!({"clusterNames": ["b"]})), &both, &["b"], "Active");
         check(Some(&json!({"clusterNames": ["c"]})), &both, &[], "NoClusters");
+    }
+
+    #[test]
+    fn the_nodes_of_all_clusters_are_summed() {
+        let counts = |now: u32, new: u32| json!({"currentNodeCount": now, "newNodeCount": new});
+        let status = decide(&seen(None, &json!({"a": counts(2, 5), "b": counts(4, 3)})));
+        let sums = (status.cluster_count, status.current_node_count, status.new_node_count);
+        assert_eq!(sums, (2, 6, 8));
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(crate) fn count(o: &Observed) -> Counted {
 }
 
 /// Whether the node is marked and its group has let go of it: it is only a matter of time.
-fn is_going(o: &Observed, node: &Node) -> bool {
+pub(crate) fn is_going(o: &Observed, node: &Node) -> bool {
     node.annotations.get(DELETE_ANNOTATION).is_some_and(|v| v == "true")
         && group_of(o, node).is_some_and(|g| registered(o, &g.name) > g.target)
 }

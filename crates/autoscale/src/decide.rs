@@ -1,7 +1,7 @@
 //! The plan for one cluster.
 
 use crate::count::{count, is_draining};
-use crate::down::{down, unneeded};
+use crate::down::{clear, down, unneeded};
 use crate::plan::{Effect, Observed, Plan, Status};
 use crate::up::up;
 
@@ -29,6 +29,9 @@ pub fn decide(o: &Observed) -> Plan {
     let added = up(o, &counted, &mut plan);
     let quiet = added == 0 && o.coming.is_empty() && back.is_empty();
     let taken = if quiet && o.spec.scale_down { down(o, &counted, &mut plan) } else { 0 };
+    if quiet && taken == 0 && o.spec.scale_down {
+        clear(o, &mut plan);
+    }
     plan.status = Status {
         current_node_count: current,
         desired_scale_up_count: added,

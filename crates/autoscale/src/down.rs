@@ -1,6 +1,6 @@
 //! Nodes to take away: which are unneeded, and the steps of emptying one.
 
-use crate::count::{Counted, group_of, is_draining, pending, total_room};
+use crate::count::{Counted, group_of, is_draining, is_going, pending, selects, total_room};
 use crate::plan::{Effect, Observed, Plan};
 use jiff::SignedDuration;
 use kogge_model::{Node, Phase, Pod};
@@ -39,6 +39,29 @@ pub(crate) fn down(o: &Observed, counted: &Counted, plan: &mut Plan) -> usize {
     match ripe.first() {
         Some((_, _, node)) if counted.going == 0 => take_away(o, node, plan),
         _ => 0,
+    }
+}
+
+/// Takes away one node that is given up: it counts nowhere, and keeps a place of its group. Pods that are not on their
+/// way out may run on without being heard of, so it waits for these.
+pub(crate) fn clear(o: &Observed, plan: &mut Plan) {
+    let is_empty = |n: &Node| movable(o, n).iter().all(|p| p.deleting);
+    let meant = |n: &&Node| {
+        !n.control_plane
+            && !n.ready
+            && o.given_up.contains(&n.name)
+            && selects(&o.spec.node_selector, n)
+            && !is_going(o, n)
+            && is_empty(n)
+    };
+    let free = |n: &Node| group_of(o, n).filter(|g| g.min < g.target).map(|g| (g, n.name.clone()));
+    if let Some((group, node)) = o.nodes.iter().filter(meant).find_map(free) {
+        plan.reasons.push(("NodeLost", format!("{node} is not ready any more and is given up")));
+        plan.effects.push(Effect::RemoveNode {
+            group: group.name.clone(),
+            node,
+            to: group.target - 1,
+        });
     }
 }
 

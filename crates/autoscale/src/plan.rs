@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use kogge_model::{Labels, Node, Pod};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The label of a node that names its group.
@@ -69,6 +69,8 @@ pub struct Observed {
     pub groups: Vec<Group>,
     /// Since when nodes are unneeded: the last plan's.
     pub unneeded_since: BTreeMap<String, Timestamp>,
+    /// Names of nodes that have been unready for so long that they are given up.
+    pub given_up: BTreeSet<String>,
 }
 
 /// The four numbers: `new = current + up - down`.

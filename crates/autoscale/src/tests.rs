@@ -379,3 +379,25 @@ fn what_waits_is_served_or_left_over() {
     o.spec.max_pods = Some(4);
     assert_eq!(names(&o), [""; 0]);
 }
+
+#[test]
+fn a_node_that_is_given_up_leaves_its_place_once_its_pods_are_on_their_way_out() {
+    let mut o = world(2, 0, 500, 1, 10, 10);
+    (o.groups[0].target, o.spec.scale_down) = (3, true);
+    o.spec.min_available = 2;
+    o.nodes.push(Node { ready: false, lost: true, ..node("n2".into()) });
+    let stuck = |deleting| Arc::new(Pod { deleting, ..pod("p".into(), 1, Some("n2".into())) });
+    o.pods = vec![stuck(false)];
+    assert_eq!(decide(&o).effects, []);
+    o.given_up.insert("n2".into());
+    assert_eq!(decide(&o).effects, [], "its pod may run on");
+    o.pods = vec![stuck(true)];
+    let gone = Effect::RemoveNode { group: "g".into(), node: "n2".into(), to: 2 };
+    assert_eq!(decide(&o).effects, std::slice::from_ref(&gone));
+    assert_eq!(decide(&o).status.new_node_count, 2);
+    o.groups[0].min = 3;
+    assert_eq!(decide(&o).effects, []);
+    o.groups[0].min = 0;
+    apply(&mut o, &gone);
+    assert_eq!((decide(&o).effects, o.nodes.len()), (vec![], 2));
+}

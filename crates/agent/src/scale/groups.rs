@@ -17,6 +17,9 @@ use crate::{link::Room, view::takes_any_pod};
 /// A node that takes longer to come does not come. As the upstream autoscaler's default.
 const PROVISION_TIME: SignedDuration = SignedDuration::from_mins(15);
 
+/// A node that is unready for longer is given up. As the upstream autoscaler's default.
+const UNREADY_TIME: SignedDuration = SignedDuration::from_mins(20);
+
 /// Pods of a node whose template does not say: the kubelet's default.
 const MAX_PODS: i64 = 110;
 
@@ -45,6 +48,8 @@ pub(super) struct Memory {
     backoff: BTreeMap<String, Backoff>,
     /// By node: since when it is known and has not been ready, `None` once it has been.
     starting: BTreeMap<String, Option<Timestamp>>,
+    /// By node that is not ready: since when.
+    unready_since: BTreeMap<String, Timestamp>,
 }
 
 struct Backoff {
@@ -146,6 +151,18 @@ impl Memory {
             let since = if node.ready { None } else { known.unwrap_or(Some(now)) };
             self.starting.insert(node.name.clone(), since);
         }
+        let before = std::mem::take(&mut self.unready_since);
+        for node in nodes.iter().filter(|it| !it.ready) {
+            let since = before.get(&node.name).copied().unwrap_or(now);
+            self.unready_since.insert(node.name.clone(), since);
+        }
+    }
+
+    /// Nodes that have been unready for too long.
+    pub fn given_up(&self, now: Timestamp) -> BTreeSet<String> {
+        let all = self.unready_since.iter();
+        let long = all.filter(|(_, since)| UNREADY_TIME <= now.duration_since(**since));
+        long.map(|(name, _)| name.clone()).collect()
     }
 
     /// It is there, and its kubelet has not said yet that it is ready.

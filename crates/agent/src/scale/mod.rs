@@ -165,6 +165,7 @@ impl Scaler {
                 pods: pods.clone(),
                 groups: supply.groups,
                 unneeded_since,
+                given_up: self.memory.given_up(now),
             };
             let overlap = taken.leave_out(&mut observed);
             let mut plan = decide(&observed);

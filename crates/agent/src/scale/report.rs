@@ -12,12 +12,13 @@ use crate::link::{Note, Report};
 
 /// Reasons that people want to be told of, the most pressing first. What else a plan says only
 /// explains why nothing is done.
-const NEWS: [(&str, bool); 9] = [
+const NEWS: [(&str, bool); 10] = [
     ("Overlap", true),
     ("MinAvailableNotReached", true),
     ("AboveMaxAvailable", true),
     ("MaxPodsReached", true),
     ("NotTriggerScaleUp", true),
+    ("NodeLost", true),
     ("TriggeredScaleUp", false),
     ("ScaleDownCancelled", false),
     ("ScaleDown", false),

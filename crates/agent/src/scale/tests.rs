@@ -196,3 +196,15 @@ fn groups_that_may_not_be_seen_are_said_with_what_to_do() {
     groups.note("eu", Seen::Reset { items: Vec::new(), version: "1".into() });
     assert_eq!(groups.refused(), None);
 }
+
+#[test]
+fn a_node_is_given_up_when_it_has_been_unready_for_twenty_minutes_on_end() {
+    let mut memory = Memory::default();
+    let mut given_up = |ready: &str, minutes: i64| {
+        supply(group("g", 1, false), &[node("n", ready)], minutes, &mut memory);
+        memory.given_up(NOON + SignedDuration::from_mins(minutes)).len()
+    };
+    let told = [("Unknown", 0), ("Unknown", 19), ("True", 20), ("Unknown", 21), ("Unknown", 40)];
+    assert!(told.iter().all(|(ready, minutes)| given_up(ready, *minutes) == 0));
+    assert_eq!(given_up("Unknown", 41), 1);
+}

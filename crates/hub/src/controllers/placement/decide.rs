@@ -51,7 +51,9 @@ pub(super) fn decide(seen: &Observed) -> Plan {
         return Plan { effects, decision: None };
     };
     let Some(policy) = &seen.policy else {
-        return seen.binding.as_ref().map(|it| stay(template, it)).unwrap_or_default();
+        let binding = seen.binding.as_ref();
+        let moved = binding.and_then(|it| leave(seen, template, it));
+        return moved.or_else(|| binding.map(|it| stay(template, it))).unwrap_or_default();
     };
     if !policy.spec.withholding().is_empty() {
         return withhold(seen, template, policy);
@@ -102,6 +104,50 @@ fn stay(template: &Value, binding: &Value) -> Plan {
     };
     let say = Effect::Say { warning: true, reason: "PolicyGone", message };
     Plan { effects: vec![say], decision: Some(decision) }
+}
+
+/// No policy selects it any more, and a cluster that runs it leaves the fleet: it moves as its last
+/// policy would have it, or drains would wait for ever. None if there is nothing to move, or no
+/// place for it.
+fn leave(seen: &Observed, template: &Value, binding: &Value) -> Option<Plan> {
+    let previous = previous(Some(binding));
+    let leaves = |it: &Cluster| it.deleting || it.taints.iter().any(|it| it.key == LEAVING);
+    if !seen.clusters.iter().any(|it| previous.contains_key(&it.name) && leaves(it)) {
+        return None;
+    }
+    let policy = last_policy(binding)?;
+    let decided = place(seen, template, &policy);
+    let spec = json!(spec(template, &policy, &decided.targets));
+    if decided.reason != Reason::Success || binding["spec"] == spec {
+        return None;
+    }
+    let message = format!(
+        "no policy selects this {} any more, and a cluster that ran it leaves the fleet: moved by \
+         its last placement: {}",
+        text(template, "/kind"),
+        decided.message
+    );
+    let decision =
+        Decision { scheduled: true, reason: "PolicyGone".to_owned(), message: message.clone() };
+    let effects = vec![
+        Effect::UpdateBinding { annotations: annotations(&policy), spec },
+        Effect::Say { warning: false, reason: "ScheduleBindingSucceed", message },
+    ];
+    Some(Plan { effects, decision: Some(decision) })
+}
+
+/// What the binding has kept of the policy that decided last.
+fn last_policy(binding: &Value) -> Option<Policy> {
+    let said = |name: &str| object::annotation(binding, name).map(str::to_owned);
+    let (namespace, name) = match said(POLICY_NAME) {
+        Some(name) => (said(POLICY_NAMESPACE), name),
+        None => (None, said(CLUSTER_POLICY_NAME)?),
+    };
+    let spec = &binding["spec"];
+    let kept = json!({"placement": spec.get("placement")?,
+        "propagateDeps": spec["propagateDeps"] == true,
+        "conflictResolution": spec.get("conflictResolution").cloned().unwrap_or("Abort".into())});
+    Some(Policy { namespace, name, spec: serde_json::from_value(kept).ok()? })
 }
 
 fn was_scheduled(binding: &Value) -> Option<bool> {
@@ -330,6 +376,36 @@ mod tests {
         check_kept(&unselected, false, "PolicyGone", &words);
         let nowhere = Observed { policy: None, ..seen(None) };
         assert_eq!(decide(&nowhere), Plan::default());
+    }
+
+    #[test]
+    fn what_no_policy_selects_any_more_moves_off_a_cluster_that_leaves() {
+        let cluster = |name: &str, deleting| Cluster {
+            name: name.into(),
+            ready: true,
+            deleting,
+            ..Cluster::default()
+        };
+        let mut binding = placed(&["eu"]);
+        binding["metadata"]["annotations"] = json!({ CLUSTER_POLICY_NAME: "all" });
+        binding["spec"]["placement"] = json!({"clusterAffinity": {"clusterNames": ["eu", "us"]}});
+        let mut seen = Observed { policy: None, ..seen(Some(binding)) };
+        let moved_to = |seen: &Observed| -> Vec<String> {
+            let plan = decide(seen);
+            let spec = plan.effects.iter().find_map(|it| match it {
+                Effect::UpdateBinding { spec, .. } => Some(spec.clone()),
+                _ => None,
+            });
+            previous(spec.map(|it| json!({ "spec": it })).as_ref()).into_keys().collect()
+        };
+        let clusters = |leaves| Arc::new(vec![cluster("eu", leaves), cluster("us", false)]);
+        seen.clusters = clusters(false);
+        assert_eq!(moved_to(&seen), [""; 0]);
+        seen.clusters = clusters(true);
+        assert_eq!(moved_to(&seen), ["us"]);
+        // Nowhere else to go: it stays, and the cluster waits.
+        seen.clusters = Arc::new(vec![cluster("eu", true), cluster("cn", false)]);
+        assert_eq!(moved_to(&seen), [""; 0]);
     }
 
     #[test]

@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may end by panicking")]
 
 mod changes;
+#[path = "../common/mod.rs"]
+mod common;
 mod custom;
 mod deletion;
 mod faults;

@@ -15,7 +15,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use kogge_apiserver::{
-    ApiServer, Authorization, Config,
+    ApiServer, Config,
     pki::{Authority, Identity},
     serve::{Serving, TlsConfig, listen},
 };
@@ -29,6 +29,8 @@ use kogge_testkit::{
 };
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, runtime::Runtime};
+
+use super::common;
 
 /// Long enough for a machine that is busy with other tests.
 pub const SOON: Duration = Duration::from_mins(1);
@@ -206,14 +208,7 @@ fn judge(binary: &Path, dir: &Path) -> Side {
 }
 
 async fn ours(dir: &Path) -> Side {
-    let config = Config {
-        kinds: Vec::new(),
-        admission: Vec::new(),
-        authorization: Authorization::Rbac,
-        now,
-        git_version: "v1.37.0".into(),
-        event_ttl: Duration::from_hours(1),
-    };
+    let config = Config { now, ..common::config() };
     let server = ApiServer::start(Arc::new(Embedded::in_memory()), config).await.unwrap();
     let authority = Authority::load_or_create(&dir.join("pki"), "test", now()).unwrap();
     let identity = authority.server(&["localhost".into(), "127.0.0.1".into()], now()).unwrap();

@@ -1,0 +1,353 @@
+//! Probing: whether those that this member watches answer.
+//!
+//! Each subject has one flight at a time: a datagram, the stream, others' help, a word. See the
+//! table in docs/algorithms/gossip.md; the answering half is in `answer`.
+
+use crate::event::Channel;
+use crate::frame::Frame;
+use crate::health::PROBE_WAIT;
+use crate::id::{MS, Micros, SECOND};
+use crate::links::Word;
+use crate::node::Node;
+use crate::table::State;
+use crate::words::tally;
+
+/// Over the stream alone, before others are asked.
+const STREAM_WAIT: Micros = 300 * MS;
+/// For others to find out: a round trip more than [`FAVOUR_WAIT`].
+const ASKED_WAIT: Micros = 650 * MS;
+/// For a look that somebody asked for, both ways at once.
+const FAVOUR_WAIT: Micros = 550 * MS;
+/// For one more datagram.
+const DOUBT_WAIT: Micros = 300 * MS;
+/// Until the next look at one that does not answer, and at one that is dead.
+const FAILED_AGAIN: Micros = 2 * SECOND;
+const DEAD_AGAIN: Micros = 4 * SECOND;
+/// Flights in a row that others have to help, until that is worth a word.
+const CUT: u8 = 3;
+/// Between turns, if nobody hands them out.
+const TURN: Micros = 5 * SECOND;
+/// Turns as they may be handed out.
+const TURNS: std::ops::Range<Micros> = 200 * MS..8 * SECOND;
+
+/// Where a flight is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Idle,
+    Direct,
+    Stream,
+    Asked,
+    /// A quick look both ways, for somebody or because there is a sign of life.
+    Favour,
+    /// Once more, before a word is given without having asked.
+    Doubt,
+}
+
+/// One that is watched.
+#[derive(Clone, Debug)]
+pub(crate) struct Subject {
+    pub at: usize,
+    pub due: Micros,
+    pub stage: Stage,
+    pub seq: u64,
+    pub began: Micros,
+    pub asked: u8,
+    /// Flights in a row that others had to help.
+    pub cut: u8,
+    pub helped: Vec<usize>,
+    /// Who wants to know, and its number for that.
+    pub waiting: Vec<(usize, u64)>,
+    /// Watched by nobody's order but a request's.
+    pub guest: bool,
+}
+
+impl Subject {
+    pub fn new(at: usize, due: Micros, guest: bool) -> Self {
+        let (stage, waiting, helped) = (Stage::Idle, Vec::new(), Vec::new());
+        Self { at, due, stage, seq: 0, began: 0, asked: 0, cut: 0, helped, waiting, guest }
+    }
+}
+
+impl Node {
+    /// Brings the subjects in line with the ring.
+    pub(crate) fn choose_subjects(&mut self) {
+        let wanted = self.table.subjects(self.me);
+        let mut kept = Vec::with_capacity(wanted.len());
+        for it in std::mem::take(&mut self.subjects) {
+            if wanted.contains(&it.at) {
+                kept.push(Subject { guest: false, ..it });
+            } else if !it.waiting.is_empty() {
+                kept.push(Subject { guest: true, ..it });
+            }
+        }
+        self.subjects = kept;
+        for at in wanted {
+            if !self.subjects.iter().any(|it| it.at == at) {
+                let due = self.now + self.rng.within(100 * MS..SECOND);
+                self.subjects.push(Subject::new(at, due, false));
+            }
+        }
+        let spoken: Vec<u64> = self.own.links.0.iter().map(|it| it.subject).collect();
+        for subject in spoken {
+            let at = self.table.find(subject);
+            if at.is_none_or(|at| !self.subjects.iter().any(|it| it.at == at)) {
+                match at {
+                    Some(at) => self.say(at, None),
+                    None => self.own.links.set(subject, None),
+                }
+            }
+        }
+    }
+
+    pub(crate) fn probe_due(&mut self) {
+        let mut which = 0;
+        while which < self.subjects.len() {
+            if self.subjects[which].due <= self.now {
+                self.step(which);
+            }
+            // A guest that has its answer is gone.
+            if self.subjects[which].guest && self.subjects[which].waiting.is_empty() {
+                self.subjects.swap_remove(which);
+            } else {
+                which += 1;
+            }
+        }
+    }
+
+    fn next_seq(&mut self) -> u64 {
+        self.seq += 1;
+        self.seq
+    }
+
+    fn step(&mut self, which: usize) {
+        let at = self.subjects[which].at;
+        match self.subjects[which].stage {
+            Stage::Idle => self.begin(which),
+            Stage::Direct if self.word_on(at) == Some(Word::Down) => self.fail(which),
+            Stage::Direct => {
+                self.over_stream(which);
+                let wait = self.local.stretch(STREAM_WAIT);
+                self.subjects[which].due = self.now + wait;
+                self.subjects[which].stage = Stage::Stream;
+            }
+            Stage::Stream => self.ask_others(which),
+            Stage::Favour => self.doubt(which),
+            Stage::Asked | Stage::Doubt => self.fail(which),
+        }
+    }
+
+    fn begin(&mut self, which: usize) {
+        let seq = self.next_seq();
+        let wait = self.local.stretch(self.trip.wait(PROBE_WAIT.0, PROBE_WAIT.1));
+        let subject = &mut self.subjects[which];
+        subject.seq = seq;
+        subject.began = self.now;
+        subject.asked = 0;
+        subject.helped.clear();
+        subject.stage = Stage::Direct;
+        subject.due = self.now + wait;
+        self.counters.probes += 1;
+        let frame = Frame::Ping { seq, root: self.table.root(), suspected: false };
+        self.send_at(self.subjects[which].at, Channel::Datagram, &frame);
+    }
+
+    fn over_stream(&mut self, which: usize) {
+        let (at, seq) = (self.subjects[which].at, self.subjects[which].seq);
+        let frame = Frame::Ping { seq, root: self.table.root(), suspected: true };
+        self.send_at(at, Channel::Stream, &frame);
+    }
+
+    fn ask_others(&mut self, which: usize) {
+        let (at, seq) = (self.subjects[which].at, self.subjects[which].seq);
+        let others: Vec<usize> = self.table.observers(at).filter(|it| *it != self.me).collect();
+        let frame = Frame::Check { seq, subject: self.table.members[at].hash };
+        for other in &others {
+            self.send_at(*other, Channel::Stream, &frame);
+        }
+        self.counters.asked += 1;
+        let wait = self.local.stretch(ASKED_WAIT);
+        let subject = &mut self.subjects[which];
+        subject.asked = u8::try_from(others.len()).unwrap_or(u8::MAX);
+        subject.stage = Stage::Asked;
+        subject.due = self.now + wait;
+    }
+
+    /// Looks at once and both ways.
+    pub(crate) fn look_now(&mut self, which: usize) {
+        if matches!(self.subjects[which].stage, Stage::Idle | Stage::Direct) {
+            self.begin(which);
+            self.over_stream(which);
+            let wait = self.local.stretch(FAVOUR_WAIT);
+            self.subjects[which].stage = Stage::Favour;
+            self.subjects[which].due = self.now + wait;
+        }
+    }
+
+    fn doubt(&mut self, which: usize) {
+        self.answer_waiting(which, false);
+        let (at, seq) = (self.subjects[which].at, self.subjects[which].seq);
+        let frame = Frame::Ping { seq, root: self.table.root(), suspected: true };
+        self.send_at(at, Channel::Datagram, &frame);
+        let wait = self.local.stretch(DOUBT_WAIT);
+        let subject = &mut self.subjects[which];
+        (subject.stage, subject.due) = (Stage::Doubt, self.now + wait);
+    }
+
+    pub(crate) fn word_on(&self, at: usize) -> Option<Word> {
+        let link = self.own.links.about(self.table.members[at].hash)?;
+        let current = self.table.members[at].incarnation() <= link.incarnation;
+        current.then_some(link.word)
+    }
+
+    /// Nothing came back in time.
+    fn fail(&mut self, which: usize) {
+        let at = self.subjects[which].at;
+        let began = self.subjects[which].began;
+        let (asked, helped) = (self.subjects[which].asked, self.subjects[which].helped.len());
+        // One helper may lie, where there are others to ask.
+        let reached = 2 <= helped || (asked <= 2 && 1 <= helped);
+        let heard = self.table.members[at].heard.is_some_and(|it| began <= it);
+        let word = match (reached, heard) {
+            (_, true) => Some(Word::OneWay),
+            (true, false) => Some(Word::Cut),
+            (false, false) => Some(Word::Down),
+        };
+        if reached {
+            self.local.bad();
+            self.subjects[which].cut = self.subjects[which].cut.saturating_add(1);
+        }
+        // A link that fails once is noise; a member that fails is asked about at once.
+        if reached && self.subjects[which].cut < CUT {
+            self.answer_waiting(which, false);
+            let subject = &mut self.subjects[which];
+            (subject.stage, subject.due) = (Stage::Idle, self.now + FAILED_AGAIN);
+            return;
+        }
+        if self.deaf(at, began) {
+            self.local.bad();
+        } else {
+            self.say(at, word);
+        }
+        let dead = self.table.members[at].state == State::Dead;
+        let again = if dead { DEAD_AGAIN } else { FAILED_AGAIN };
+        let jitter = self.rng.below(again / 8);
+        let subject = &mut self.subjects[which];
+        subject.stage = Stage::Idle;
+        subject.due = self.now + again + jitter;
+        self.answer_waiting(which, false);
+    }
+
+    /// Whether nobody else was heard since then, although there is somebody: the fault is here.
+    fn deaf(&self, subject: usize, since: Micros) -> bool {
+        let others = self.table.living().filter(|it| *it != self.me && *it != subject).take(1);
+        let heard = self.heard.iter().any(|it| it.0 != subject && since <= it.1);
+        0 < others.count() && !heard
+    }
+
+    /// An answer came.
+    pub(crate) fn answered(&mut self, peer: Option<usize>, seq: u64, root: u128, next_ms: u64) {
+        let Some(at) = peer else { return };
+        self.compare(at, root);
+        let found = self.subjects.iter().position(|it| it.at == at && it.seq == seq);
+        let Some(which) = found.filter(|_| seq != 0) else { return };
+        let subject = &mut self.subjects[which];
+        if subject.stage == Stage::Direct {
+            let took = self.now - subject.began;
+            self.trip.measured(took);
+            let known = self.table.members[at].rtt.unwrap_or(took);
+            self.table.members[at].rtt = Some((known * 7 + took) / 8);
+            self.local.good();
+        } else if subject.stage != Stage::Idle && self.word_on(at).is_none() {
+            // It took more than a datagram: much is lost, or this member is slow.
+            self.local.bad();
+        }
+        let subject = &mut self.subjects[which];
+        let turn = if next_ms == 0 { TURN } else { next_ms * MS };
+        subject.stage = Stage::Idle;
+        subject.cut = 0;
+        subject.due = self.now + turn.clamp(TURNS.start, TURNS.end);
+        self.answer_waiting(which, true);
+        self.reached(at);
+    }
+
+    /// It answers. That is worth a word only while somebody says otherwise.
+    fn reached(&mut self, at: usize) {
+        let others = tally(&self.table, at).down;
+        let mine = usize::from(self.word_on(at) == Some(Word::Down));
+        self.say(at, (mine < others).then_some(Word::Reached));
+    }
+
+    fn answer_waiting(&mut self, which: usize, reached: bool) {
+        let subject = self.table.members[self.subjects[which].at].hash;
+        for (to, seq) in std::mem::take(&mut self.subjects[which].waiting) {
+            self.send_at(to, Channel::Stream, &Frame::Checked { seq, subject, reached });
+        }
+    }
+
+    /// This member stood still: what it waited for says nothing. It shows itself, then looks anew.
+    pub(crate) fn slept(&mut self) {
+        self.counters.slept += 1;
+        self.local.bad();
+        for subject in &mut self.subjects {
+            subject.stage = Stage::Idle;
+            subject.due = self.now + self.rng.within(50 * MS..500 * MS);
+        }
+        let observers: Vec<usize> = self.table.observers(self.me).collect();
+        self.prove(&observers);
+    }
+}
+
+/// Whose turn it is to look at this member: its observers, a second apart.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    given: Vec<(u64, Micros)>,
+    last: Micros,
+}
+
+impl Turns {
+    const APART: Micros = SECOND;
+    const KEPT: usize = 2 * crate::ring::OBSERVERS;
+
+    /// In how long the observer is to come again.
+    pub fn give(&mut self, observer: u64, now: Micros) -> Micros {
+        self.given.retain(|it| now < it.1);
+        // Who comes again before its turn is told the same turn.
+        if let Some(turn) = self.given.iter().find(|it| it.0 == observer) {
+            return turn.1 - now;
+        }
+        let turn = (self.last + Self::APART).clamp(now + Self::APART, now + TURNS.end);
+        self.last = turn;
+        if self.given.len() < Self::KEPT {
+            self.given.push((observer, turn));
+        }
+        turn - now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn observers_come_a_second_apart() {
+        let mut turns = Turns::default();
+        let mut calls: Vec<(Micros, u64)> = (0..5).map(|it| (it * 17 * MS, it)).collect();
+        let mut seen = Vec::new();
+        for _ in 0..100 {
+            calls.sort_unstable();
+            let (at, observer) = calls.remove(0);
+            seen.push(at);
+            calls.push((at + turns.give(observer, at), observer));
+        }
+        let late = seen.windows(2).skip(10).map(|it| it[1] - it[0]);
+        assert!(late.clone().all(|it| (900 * MS..=1_100 * MS).contains(&it)), "{seen:?}");
+    }
+
+    #[test]
+    fn who_asks_twice_gets_one_turn() {
+        let mut turns = Turns::default();
+        let first = turns.give(1, 0);
+        assert_eq!(turns.give(1, 100 * MS), first - 100 * MS);
+        assert_eq!(turns.give(2, 100 * MS), first + SECOND - 100 * MS);
+    }
+}

@@ -1,0 +1,212 @@
+//! News: records on their way down the tree, acknowledged hop by hop.
+//!
+//! Invariant: whoever is sent a part serves exactly that part, once; the parts that one member
+//! hands out for a record are disjoint and hold neither itself nor the owner.
+
+use std::sync::Arc;
+
+use crate::event::Channel;
+use crate::frame::Frame;
+use crate::gate::Gate;
+use crate::health::PUSH_WAIT;
+use crate::id::{MS, Name};
+use crate::node::Node;
+use crate::queue::{News, Sent};
+use crate::record::{Record, RecordRef};
+use crate::ring::Part;
+use crate::table::Refusal;
+
+/// A part with no more members than this is served directly.
+const DIRECT: usize = 24;
+
+/// Trees: which links are used depends on this, not on the number of owners.
+const TREES: u64 = 8;
+
+/// Tries in all.
+const TRIES: u8 = 8;
+
+/// Sent that often without an answer, the part of the child is served by its parent.
+const TAKEN_OVER: u8 = 2;
+
+impl Node {
+    /// Serves a part: everyone in it but this member, the owner and `not` gets the record from
+    /// here or from those that are sent it together with a part.
+    pub(crate) fn serve(
+        &mut self,
+        owner: usize,
+        record: &Arc<Record>,
+        part: Part,
+        not: Option<usize>,
+    ) {
+        let tree = self.table.members[owner].hash % TREES;
+        let mut part = part;
+        loop {
+            let few: Vec<usize> = self.wanting(part, owner, not).take(DIRECT + 1).collect();
+            if few.len() <= DIRECT || part.children() < 8 {
+                self.serve_directly(owner, record, &few);
+                return;
+            }
+            let mut mine = None;
+            for child in (0..8).map(|it| part.child(it)) {
+                if child.holds(self.hash) {
+                    mine = Some(child);
+                    continue;
+                }
+                if let Some(to) = self.table.delegate(child, tree, [Some(owner), not]) {
+                    self.tell_news(to, owner, record, child);
+                } else {
+                    let all = self.wanting(child, owner, not).collect::<Vec<_>>();
+                    self.serve_directly(owner, record, &all);
+                }
+            }
+            match mine {
+                Some(child) => part = child,
+                None => return,
+            }
+        }
+    }
+
+    /// Who in a part is to be told.
+    fn wanting(&self, part: Part, owner: usize, not: Option<usize>) -> impl Iterator<Item = usize> {
+        let fit = move |it: &usize| {
+            *it != self.me && *it != owner && Some(*it) != not && self.table.members[*it].lives()
+        };
+        self.table.within(part).filter(fit)
+    }
+
+    fn serve_directly(&mut self, owner: usize, record: &Arc<Record>, to: &[usize]) {
+        for at in to {
+            let part = Part::only(self.table.members[*at].hash);
+            let hop = self.hop(*at);
+            self.tell_news(hop, owner, record, part);
+        }
+    }
+
+    /// The next hop to a member: itself, or, of one that cannot be dialled, who it has dialled.
+    fn hop(&self, to: usize) -> usize {
+        let table = &self.table;
+        if table.members[to].dialable || table.observers(to).any(|it| it == self.me) {
+            return to;
+        }
+        table.observers(to).next().unwrap_or(to)
+    }
+
+    fn tell_news(&mut self, to: usize, owner: usize, record: &Arc<Record>, part: Part) {
+        let news = News { to, owner, record: record.clone(), part };
+        if self.outbox.passes(self.now) {
+            self.transmit(news, 1, 1);
+        } else {
+            self.outbox.push(news);
+        }
+    }
+
+    fn transmit(&mut self, news: News, tries: u8, copies: u8) {
+        let frame = Frame::Push { part: news.part, record: news.record.bytes() };
+        let bytes = frame.bytes(self.name.as_str());
+        let to = self.table.members[news.to].name.clone();
+        let how = if crate::frame::MAX_DATAGRAM < bytes.len() {
+            Channel::Stream
+        } else {
+            Channel::Datagram
+        };
+        for _ in 1..copies {
+            self.out.push(crate::Action::Send { to: to.clone(), how, bytes: bytes.clone() });
+        }
+        self.out.push(crate::Action::Send { to, how, bytes });
+        self.counters.pushed += u64::from(copies);
+        let due = self.now + self.trip.wait(PUSH_WAIT.0, PUSH_WAIT.1);
+        self.sent.put(Sent { news, tries, at: self.now, due });
+    }
+
+    /// What waits and may go, and what was not acknowledged in time.
+    pub(crate) fn push_due(&mut self) {
+        if self.sent.due().is_some_and(|it| it <= self.now) {
+            for sent in self.sent.take_due(self.now) {
+                self.again(sent);
+            }
+        }
+        while let Some(news) = self.outbox.pop(self.now) {
+            self.transmit(news, 1, 1);
+        }
+    }
+
+    fn again(&mut self, sent: Sent) {
+        let Sent { mut news, tries, .. } = sent;
+        let newest = self.table.members[news.owner].record(news.record.slot);
+        if newest.is_none_or(|it| it.stamp != news.record.stamp) {
+            return;
+        }
+        let only = Part::only(self.table.members[news.to].hash);
+        let lives = self.table.members[news.to].lives();
+        if (TAKEN_OVER <= tries || !lives) && news.part != only {
+            let (owner, record, part) = (news.owner, news.record.clone(), news.part);
+            self.serve(owner, &record, part, Some(news.to));
+            // If it went to a relay, whom it was for has just been served by another way.
+            if !part.holds(self.table.members[news.to].hash) {
+                return;
+            }
+            news.part = only;
+        }
+        if lives && tries < TRIES {
+            self.transmit(news, tries + 1, if tries < TAKEN_OVER { 1 } else { 2 });
+        }
+    }
+
+    pub(crate) fn push_acknowledged(&mut self, peer: Option<usize>, record: u64) {
+        let Some(peer) = peer else { return };
+        if let Some(sent) = self.sent.take(peer, record)
+            && sent.tries == 1
+        {
+            self.trip.measured(self.now - sent.at);
+        }
+    }
+
+    /// A record came as news.
+    pub(crate) fn pushed(&mut self, from: &str, peer: Option<usize>, part: Part, bytes: &[u8]) {
+        let peer_hash = self.table.hash_of(from);
+        if self.gate.closed(peer_hash, Gate::FORGED, self.now) {
+            return;
+        }
+        let Ok(record) = RecordRef::read(bytes) else {
+            self.counters.malformed += 1;
+            return;
+        };
+        self.counters.received += 1;
+        let learned = self.learn(&record, false);
+        match learned {
+            Ok(new) => self.counters.duplicates += u64::from(!new),
+            Err(Refusal::Forged) => {
+                self.gate.opens(peer_hash, Gate::FORGED, self.now);
+                return;
+            }
+            Err(_) => return,
+        }
+        let digest = record.digest();
+        let frame = Frame::PushAck { record: crate::id::low(digest) };
+        match peer {
+            Some(at) => self.send_at(at, Channel::Datagram, &frame),
+            None => {
+                if let Some(to) = Name::new(from) {
+                    self.send(&to, Channel::Datagram, &frame);
+                }
+            }
+        }
+        let kept = self.table.named(record.name).and_then(|at| {
+            let kept = self.table.members[at].record(record.slot)?;
+            (kept.digest == digest).then(|| (at, kept.clone()))
+        });
+        if let Some((owner, kept)) = kept
+            && part != Part::only(self.hash)
+            && self.served.first(kept.short(), part)
+        {
+            self.serve(owner, &kept, part, peer);
+        }
+    }
+
+    /// A frame could not be sent: news for that member is tried again soon, another way.
+    pub(crate) fn undialable(&mut self, name: &Name) {
+        if let Some(at) = self.table.named(name.as_str()) {
+            self.sent.hasten(at, TAKEN_OVER, self.now + MS);
+        }
+    }
+}

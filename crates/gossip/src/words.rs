@@ -1,0 +1,134 @@
+//! From words to states: when a member is suspected and when it is dead.
+//!
+//! Invariant: [`judge`] looks at nothing but the table and since when there are enough words.
+
+use crate::id::{MS, Micros};
+use crate::links::{Link, Word};
+use crate::ring::OBSERVERS;
+use crate::table::{Said, State, Table};
+
+/// Words that it takes, where there are that many observers.
+pub const ENOUGH: usize = 3;
+
+/// Suspicion, when just enough say so and when all do.
+const LONGEST: Micros = 2_000 * MS;
+const SHORTEST: Micros = 800 * MS;
+
+/// What the observers say about one member, as far as it counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub down: usize,
+    pub reached: usize,
+    /// Living observers.
+    pub observers: usize,
+}
+
+impl Tally {
+    /// Three say so, or all where there are fewer, and at most one knows better.
+    pub fn enough(self) -> bool {
+        0 < self.observers && ENOUGH.min(self.observers) <= self.down && self.reached <= 1
+    }
+
+    /// How long there must have been enough: the more agree, the shorter.
+    pub fn suspicion(self) -> Micros {
+        let enough = ENOUGH.min(self.observers);
+        let (extra, all) = (self.down - enough, self.observers.max(self.down) - enough);
+        if all == 0 {
+            return SHORTEST;
+        }
+        // ln(1 + extra) / ln(1 + all) in thousandths: at most OBSERVERS - ENOUGH = 2 of either.
+        let thousandths = match (extra, all) {
+            (0, _) => 0,
+            (1, 2) => 631,
+            _ => 1_000,
+        };
+        LONGEST - (LONGEST - SHORTEST) * thousandths / 1_000
+    }
+}
+
+/// What a member's state is to be, and from when on if it only waits for time to pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub state: State,
+    pub enough_since: Option<Micros>,
+    pub again: Option<Micros>,
+}
+
+/// Counts what is said about a member.
+pub(crate) fn tally(table: &Table, subject: usize) -> Tally {
+    let life = table.members[subject].incarnation();
+    let observers = table.observers(subject).take(OBSERVERS).count();
+    let mut tally = Tally { observers, ..Tally::default() };
+    for said in &table.members[subject].said {
+        let counts = life <= said.incarnation
+            && table.members[said.by].lives()
+            && table.watches(said.by, subject);
+        if counts {
+            tally.down += usize::from(said.word == Word::Down);
+            tally.reached += usize::from(said.word == Word::Reached);
+        }
+    }
+    tally
+}
+
+/// Decides on one member.
+pub(crate) fn judge(table: &Table, subject: usize, now: Micros) -> Verdict {
+    let member = &table.members[subject];
+    let still = Verdict { state: member.state, enough_since: None, again: None };
+    if matches!(member.state, State::Left | State::Removed) {
+        return still;
+    }
+    let tally = tally(table, subject);
+    if !tally.enough() {
+        let state = if tally.down == 0 { State::Alive } else { State::Suspect };
+        return Verdict { state, ..still };
+    }
+    let since = member.enough_since.unwrap_or(now);
+    let due = since + tally.suspicion();
+    let dead = member.state == State::Dead || due <= now;
+    Verdict {
+        state: if dead { State::Dead } else { State::Suspect },
+        enough_since: Some(since),
+        again: (!dead).then_some(due),
+    }
+}
+
+/// Successors whose observers may include a member.
+const AFTER: usize = 4 * OBSERVERS;
+
+impl Table {
+    /// Those in question on whom it matters whether `at` lives: its successors, and of whom it
+    /// said something.
+    pub fn judged_by(&self, at: usize) -> Vec<usize> {
+        let near = self.after(self.members[at].hash).take(AFTER);
+        let spoken = self.members[at].links().0;
+        let spoken = spoken.iter().filter_map(|it| self.find(it.subject));
+        let mut them: Vec<usize> =
+            near.chain(spoken).filter(|it| !self.members[*it].said.is_empty()).collect();
+        them.sort_unstable();
+        them.dedup();
+        them
+    }
+
+    /// Notes what `by` says now instead of what it said before; the subjects concerned.
+    pub fn say(&mut self, by: usize, before: &[Link], now: &[Link]) -> Vec<usize> {
+        let mut concerned = Vec::new();
+        for link in before.iter().filter(|it| !now.contains(it)) {
+            if let Some(at) = self.find(link.subject) {
+                self.members[at].said.retain(|it| it.by != by);
+                concerned.push(at);
+            }
+        }
+        for link in now.iter().filter(|it| !before.contains(it)) {
+            if let Some(at) = self.find(link.subject) {
+                let said = Said { by, incarnation: link.incarnation, word: link.word };
+                self.members[at].said.retain(|it| it.by != by);
+                self.members[at].said.push(said);
+                concerned.push(at);
+            }
+        }
+        concerned.sort_unstable();
+        concerned.dedup();
+        concerned
+    }
+}

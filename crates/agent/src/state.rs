@@ -234,14 +234,22 @@ impl State {
     pub fn deleted(&mut self, last: &Value) {
         let key = ObjectKey::of(last);
         self.note_version((&key.group, &key.kind), version(last));
+        let (with_namespace, held) = (self.goes_with_its_namespace(&key), self.wanted_in(&key));
         let Some(tracked) = self.objects.get_mut(&key) else { return };
         tracked.see(Live::Absent, version(last));
         if tracked.live != Live::Absent {
             return;
         }
         tracked.reported_status = 0;
-        if tracked.desired.is_some() && tracked.applied.is_some() && !tracked.in_flight {
-            let what = format!("deleted at {:.0}", (self.now)());
+        let is_lost = tracked.desired.is_some() && tracked.applied.is_some() && !tracked.in_flight;
+        // Of a namespace and all that was in it, the namespace is news enough.
+        if is_lost && !with_namespace {
+            let with = match held {
+                0 => String::new(),
+                1 => ", with 1 object in it".to_owned(),
+                more => format!(", with {more} objects in it"),
+            };
+            let what = format!("deleted at {:.0}{with}", (self.now)());
             let at = (self.now)();
             self.link.report(Report::Drift(Drift { key: key.clone(), at, what }));
         }
@@ -328,6 +336,29 @@ impl State {
 }
 
 impl State {
+    /// Its namespace is kogge's, and on its way out or gone.
+    fn goes_with_its_namespace(&self, key: &ObjectKey) -> bool {
+        let namespace = ObjectKey::new("", "Namespace", "", &key.namespace);
+        let Some(tracked) = self.objects.get(&namespace) else { return false };
+        let is_ours = tracked.applied.as_ref().is_some_and(|it| it.fields.is_some());
+        let goes = match &tracked.live {
+            Live::Present(meta) => meta.deleting,
+            Live::Absent => true,
+            Live::Unknown => false,
+        };
+        tracked.desired.is_some() && is_ours && goes
+    }
+
+    /// How many objects are wanted in a namespace; none where it is another kind.
+    fn wanted_in(&self, key: &ObjectKey) -> usize {
+        if !key.group.is_empty() || key.kind != "Namespace" {
+            return 0;
+        }
+        let inside =
+            |it: &(&ObjectKey, &Tracked)| it.0.namespace == key.name && it.1.desired.is_some();
+        self.objects.iter().filter(inside).count()
+    }
+
     /// A namespace that is only used is not watched: that it is gone shows in what it was to hold.
     fn ensure_namespace(&mut self, of: &ObjectKey) {
         let key = ObjectKey::new("", "Namespace", "", &of.namespace);

@@ -179,7 +179,8 @@ impl Dispatch {
     }
 
     fn drift(&self, cluster: &str, drift: &Drift) {
-        for template in self.hub.works.templates(cluster, &drift.key) {
+        let templates = self.hub.works.templates(cluster, &drift.key);
+        for template in to_tell(&drift.key, templates) {
             if let Some(object) = self.hub.cache.value(&template) {
                 let what = &drift.what;
                 let about = if template == drift.key {
@@ -190,5 +191,27 @@ impl Dispatch {
                 self.hub.events.say(Event::about(&object, true, "DriftHealed", about));
             }
         }
+    }
+}
+
+/// Whom drift is said about. Everything in a namespace wants the namespace too: it alone is told,
+/// where it is a template itself.
+fn to_tell(drifted: &ObjectKey, templates: Vec<ObjectKey>) -> Vec<ObjectKey> {
+    let is_namespace = drifted.group.is_empty() && drifted.kind == "Namespace";
+    if is_namespace && templates.contains(drifted) { vec![drifted.clone()] } else { templates }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_namespace_and_all_in_it_the_namespace_is_told() {
+        let namespace = ObjectKey::new("", "Namespace", "", "shop");
+        let web = ObjectKey::new("apps", "Deployment", "shop", "web");
+        let both = vec![web.clone(), namespace.clone()];
+        assert_eq!(to_tell(&namespace, both.clone()), std::slice::from_ref(&namespace));
+        assert_eq!(to_tell(&namespace, vec![web.clone()]), std::slice::from_ref(&web));
+        assert_eq!(to_tell(&web, both.clone()), both);
     }
 }

@@ -122,3 +122,62 @@ async fn many_deletions_are_weighed_as_they_are_at_each() {
     }
     assert_eq!(state.tally.unasked_of_owned(), (0, 0));
 }
+
+struct Hears(std::sync::Mutex<Vec<String>>);
+
+impl HubLink for Hears {
+    fn desired(&self) -> BoxStream<'static, Desired> {
+        futures::stream::pending().boxed()
+    }
+
+    fn report(&self, report: Report) {
+        if let Report::Drift(drift) = report {
+            let told = format!("{}: {}", drift.key, drift.what);
+            self.0.lock().expect("nobody panics with it").push(told);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_namespace_that_is_deleted_is_told_once_with_what_was_in_it() {
+    let mut state = state(client(), BTreeSet::new());
+    let hears = Arc::new(Hears(std::sync::Mutex::default()));
+    state.link = hears.clone();
+    let object = |kind: &str, name: &str, version: u64| {
+        let mut it = owned(version);
+        it["kind"] = kind.into();
+        it["metadata"]["name"] = name.into();
+        it["metadata"]["managedFields"] =
+            json!([{"manager": crate::FIELD_MANAGER, "operation": "Apply", "fieldsV1": {}}]);
+        if kind == "Namespace" {
+            it["metadata"]["namespace"] = "".into();
+        }
+        it
+    };
+    let all =
+        [object("Namespace", "n", 1), object("ConfigMap", "a", 2), object("ConfigMap", "b", 3)];
+    for it in &all {
+        let work = Work { key: ObjectKey::of(it), ..(*wanted()).clone() };
+        state.reset(&kind(it["kind"].as_str().unwrap_or_default()), &[], 0);
+        state.want(Desired::Put(Arc::new(work)));
+        assert!(matches!(state.next_step(Instant::now()), Some(Step::Apply { .. })));
+        let done = Done::Applied { hash: "h".into(), meta: Meta::of(it) };
+        state.finish(&ObjectKey::of(it), done);
+    }
+    // One alone is told of itself.
+    state.deleted(&object("ConfigMap", "b", 4));
+    let mut going = object("Namespace", "n", 5);
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+    state.applied(&going);
+    state.deleted(&object("ConfigMap", "a", 6));
+    going["metadata"]["resourceVersion"] = "7".into();
+    state.deleted(&going);
+    let told = hears.0.lock().expect("nobody panics with it").clone();
+    assert_eq!(
+        told,
+        [
+            "configmap/b -n n: deleted at 1970-01-01T00:00:00Z",
+            "namespace/n: deleted at 1970-01-01T00:00:00Z, with 2 objects in it",
+        ]
+    );
+}

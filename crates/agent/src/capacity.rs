@@ -91,7 +91,7 @@ impl Capacity {
         match tokio::time::timeout(PATIENCE, self.probe(state, full)).await {
             Ok(probed) => probed.map_err(|error| unready(&error)),
             Err(_) => Err(Unready {
-                reason: "ClusterNotReachable",
+                reason: "ClusterNotReachable".into(),
                 message: format!("the API server did not answer within {} s", PATIENCE.as_secs()),
             }),
         }
@@ -135,7 +135,7 @@ fn note_failure(state: &mut ClusterState, failures: u32, unready: Unready) {
 
 fn owned_by_another(hub: &str) -> Unready {
     Unready {
-        reason: "OwnedByAnotherHub",
+        reason: "OwnedByAnotherHub".into(),
         message: format!(
             "hub {hub} has this cluster, so nothing is done here; to take it from a hub that is \
              gone: kogge join NAME --cluster-kubeconfig FILE --take-over"
@@ -149,5 +149,5 @@ fn unready(error: &Error) -> Unready {
         Fault::Unreachable(_) => "ClusterNotReachable",
         _ => "ClusterNotReady",
     };
-    Unready { reason, message: error.chain() }
+    Unready { reason: reason.into(), message: error.chain() }
 }

@@ -4,13 +4,15 @@
 //! that dials the hub. Reading order: [`link`] (what hub and agent say to each
 //! other), `track` (what is known of one object), `decide` (the rules, pure),
 //! `run` (the loop), `effects` (what is done to the member). `scale` gives the
-//! cluster nodes and takes them.
+//! cluster nodes and takes them. [`wire`] is the way to a hub that is dialled, and `kept` what was
+//! wanted last, on disk.
 
 mod capacity;
 mod decide;
 mod effects;
 mod guard;
 mod inventory;
+mod kept;
 pub mod link;
 mod run;
 mod scale;
@@ -18,8 +20,10 @@ mod state;
 mod track;
 mod view;
 mod watches;
+pub mod wire;
 
 pub use inventory::{Kind, NAME as INVENTORY, kinds as inventory_kinds};
+pub use kept::{Kept, KeptError};
 pub use run::{Config, run};
 
 /// The field manager of everything kogge applies, wherever the agent runs.

@@ -1,6 +1,8 @@
 //! What hub and agent say to each other. In process a channel, over the wire a stream.
 
-use std::{collections::BTreeMap, sync::Arc};
+mod text;
+
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -17,6 +19,7 @@ pub struct Work {
     /// `apps/v1`
     pub api_version: String,
     /// The object as canonical JSON: keys sorted, nothing that belongs to the hub.
+    #[serde(with = "text::json")]
     pub manifest: Bytes,
     /// SHA-256 of `manifest`, in hex.
     pub hash: String,
@@ -39,7 +42,7 @@ pub enum Mode {
 ///
 /// The stream starts with [`Desired::Begin`] and every work there is; after
 /// [`Desired::Complete`] come changes. Only a complete set may delete what it lacks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Desired {
     Begin {
         /// The store of the hub that speaks; another one is another hub.
@@ -60,7 +63,7 @@ pub enum Desired {
 }
 
 /// What the agent tells the hub.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Report {
     /// What became of a work. `generation` is the member object's right after, if applied.
     Applied {
@@ -95,7 +98,7 @@ pub enum Report {
 }
 
 /// Something a person may want to know: becomes an Event on the hub.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     pub warning: bool,
     pub reason: String,
@@ -111,7 +114,7 @@ pub enum Outcome {
     Failed(String),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drift {
     pub key: ObjectKey,
     pub at: Timestamp,
@@ -120,7 +123,7 @@ pub struct Drift {
 }
 
 /// A cluster as its agent sees it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClusterState {
     /// `Err` says why it cannot be used.
     pub ready: Option<Result<(), Unready>>,
@@ -139,16 +142,17 @@ pub struct ClusterState {
     pub rooms: Option<Vec<Room>>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unready {
     /// `Unreachable`, `CredentialsRefused`, `NotReady`
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     pub message: String,
 }
 
 /// `nodes` nodes that each have this much free.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Room {
+    #[serde(with = "text::amounts")]
     pub free: Resources,
     pub nodes: u32,
 }

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use http::{HeaderMap, header};
-use x509_parser::{oid_registry, prelude::FromDer};
+use x509_parser::{der_parser::Oid, oid_registry, prelude::FromDer};
 
-use crate::{status::Failure, user::User};
+use crate::{pki, status::Failure, user::User};
 
 /// Knows bearer tokens.
 pub trait Tokens: Send + Sync {
@@ -53,7 +53,7 @@ pub(crate) fn authenticate(
         .ok_or_else(|| Failure::new(401, "Unauthorized", "Unauthorized"))
 }
 
-/// The common name is the user, each organization a group.
+/// The common name is the user, each organization a group; the uid has an attribute of its own.
 pub(crate) fn user_of_certificate(der: &[u8]) -> Option<User> {
     let (_, certificate) = x509_parser::certificate::X509Certificate::from_der(der).ok()?;
     let subject = certificate.subject();
@@ -61,7 +61,9 @@ pub(crate) fn user_of_certificate(der: &[u8]) -> Option<User> {
     let groups = subject
         .iter_by_oid(&oid_registry::OID_X509_ORGANIZATION_NAME)
         .filter_map(|it| it.as_str().ok().map(str::to_owned));
-    Some(User::new(name, groups))
+    let uid_type = Oid::from(pki::USER_UID).ok()?;
+    let uid = subject.iter_by_oid(&uid_type).find_map(|it| it.as_str().ok());
+    Some(User { uid: uid.unwrap_or_default().to_owned(), ..User::new(name, groups) })
 }
 
 #[cfg(test)]

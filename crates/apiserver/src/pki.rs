@@ -1,5 +1,7 @@
 //! The server's own certificate authority: kept on disk, and what it signs.
 
+mod request;
+
 use std::{
     fs, io,
     io::Write,
@@ -13,6 +15,9 @@ use rcgen::{
     KeyUsagePurpose, date_time_ymd,
 };
 
+pub(crate) use self::request::USER_UID;
+pub use self::request::{Holder, KeyAndRequest, request, spki_sha256};
+
 const CERTIFICATE: &str = "ca.crt";
 const KEY: &str = "ca.key";
 
@@ -22,6 +27,8 @@ pub enum PkiError {
     File { path: PathBuf, source: io::Error },
     #[error("could not make a certificate")]
     Certificate(#[from] rcgen::Error),
+    #[error("this is no certificate in PEM")]
+    NotACertificate,
 }
 
 /// A certificate with its key, both PEM.
@@ -106,11 +113,14 @@ impl Authority {
         params.extended_key_usages = vec![purpose];
         params.use_authority_key_identifier_extension = true;
         lives(&mut params, now, 1);
-        let ca_key = KeyPair::from_pem(&self.key_pem)?;
-        let issuer = Issuer::from_ca_cert_pem(&self.certificate_pem, ca_key)?;
         let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, &issuer)?;
+        let certificate = params.signed_by(&key, &self.issuer()?)?;
         Ok(Identity { certificate_pem: certificate.pem(), key_pem: key.serialize_pem() })
+    }
+
+    fn issuer(&self) -> Result<Issuer<'static, KeyPair>, PkiError> {
+        let key = KeyPair::from_pem(&self.key_pem)?;
+        Ok(Issuer::from_ca_cert_pem(&self.certificate_pem, key)?)
     }
 }
 

@@ -78,7 +78,7 @@ impl Reports {
 
     /// The cluster cannot even be dialled.
     pub fn unusable(&self, cluster: &str, reason: &'static str, message: String) {
-        let ready = Some(Err(Unready { reason, message }));
+        let ready = Some(Err(Unready { reason: reason.into(), message }));
         let state = ClusterState { ready, ..ClusterState::default() };
         // Whoever hears of it tries again, and would say the same again.
         if self.cluster(cluster).as_ref() == Some(&state) {

@@ -67,6 +67,7 @@ pub async fn serve(
     let tls = TlsConfig {
         identity: authority.server(&names, now)?,
         client_authority_pem: Some(authority.certificate_pem().to_owned()),
+        late: None,
     };
     let admin = authority.client("kogge-admin", MASTERS, now)?;
     let serving = serve::listen(server.clone(), listener, &tls, tokens)?;

@@ -5,6 +5,7 @@
 //! with it. Reading order: [`Resource`] (where an object lives), [`Client`] (the
 //! verbs), [`kinds`] (discovery), [`watch`] (lists that stay up to date).
 
+mod beside;
 mod client;
 mod connect;
 mod error;

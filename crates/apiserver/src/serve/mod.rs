@@ -4,9 +4,9 @@ mod tls;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::{Request, Response};
-use hyper::service::service_fn;
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -33,9 +33,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long requests may take to end when the server stops.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// Told to running watches, so that they end when the server does.
+/// Told to running watches, so that they end when the server does. An extension of each request.
 #[derive(Clone)]
-pub(crate) struct Draining(watch::Receiver<bool>);
+pub struct Draining(watch::Receiver<bool>);
 
 impl Draining {
     /// Returns when the server stops.
@@ -43,6 +43,28 @@ impl Draining {
         // An error means that the server is gone, which is as good.
         let _ = self.0.wait_for(|stopping| *stopping).await;
     }
+}
+
+/// Answers what is served beside the Kubernetes API.
+pub trait Beside: Send + Sync {
+    /// Whether a path is its own; all others are the API server's.
+    fn has(&self, path: &str) -> bool;
+
+    /// Answers a request to one of its paths. Who asks is authenticated, and may be anonymous:
+    /// what they may do is for this to check.
+    fn answer(
+        &self,
+        user: Arc<User>,
+        request: Request<Incoming>,
+    ) -> BoxFuture<'static, Response<Body>>;
+}
+
+/// What an embedder adds to a server that listens.
+#[derive(Clone, Default)]
+pub struct Added {
+    /// Who knows bearer tokens.
+    pub tokens: Vec<Arc<dyn Tokens>>,
+    pub beside: Option<Arc<dyn Beside>>,
 }
 
 /// A server that listens. Dropping it stops it at once; [`Serving::stop`] lets requests end.
@@ -74,6 +96,7 @@ impl Drop for Serving {
 struct Front {
     server: ApiServer,
     tokens: Arc<[Arc<dyn Tokens>]>,
+    beside: Option<Arc<dyn Beside>>,
     draining: Draining,
 }
 
@@ -84,10 +107,21 @@ pub fn listen(
     tls: &TlsConfig,
     tokens: Vec<Arc<dyn Tokens>>,
 ) -> Result<Serving, TlsError> {
+    listen_with(server, listener, tls, Added { tokens, beside: None })
+}
+
+/// The same, with what an embedder adds.
+pub fn listen_with(
+    server: ApiServer,
+    listener: TcpListener,
+    tls: &TlsConfig,
+    added: Added,
+) -> Result<Serving, TlsError> {
     let acceptor = tls.acceptor()?;
     let address = listener.local_addr().map_err(TlsError::Listener)?;
     let (stopping, stop) = watch::channel(false);
-    let front = Front { server, tokens: tokens.into(), draining: Draining(stop) };
+    let Added { tokens, beside } = added;
+    let front = Front { server, tokens: tokens.into(), beside, draining: Draining(stop) };
     let task = tokio::spawn(accept(listener, acceptor, front));
     Ok(Serving { address, stopping, task })
 }
@@ -150,19 +184,20 @@ async fn connection(
     graceful.watch(connection).await
 }
 
-async fn answer<B>(
+async fn answer(
     front: &Front,
     peer: Option<&Arc<User>>,
-    mut request: Request<B>,
-) -> Response<Body>
-where
-    B: http_body::Body<Data = Bytes> + Send,
-    B::Error: Into<BoxError>,
-{
+    mut request: Request<Incoming>,
+) -> Response<Body> {
     match authenticate(request.headers(), peer, &front.tokens) {
         Ok(user) => {
             request.extensions_mut().insert(front.draining.clone());
-            front.server.handle(user, request).await
+            match &front.beside {
+                Some(beside) if beside.has(request.uri().path()) => {
+                    beside.answer(user, request).await
+                }
+                _ => front.server.handle(user, request).await,
+            }
         }
         Err(failure) => encode::failure(&failure, false),
     }

@@ -1,6 +1,8 @@
 //! What the server shows, and whom it believes.
 
-use std::{io, sync::Arc};
+mod late;
+
+use std::{io, sync::Arc, time::Duration};
 
 use rustls::{
     RootCertStore, ServerConfig,
@@ -10,6 +12,7 @@ use rustls::{
 };
 use tokio_rustls::TlsAcceptor;
 
+use self::late::Late;
 use crate::pki::Identity;
 
 /// TLS 1.2 and 1.3.
@@ -18,6 +21,8 @@ pub struct TlsConfig {
     pub identity: Identity,
     /// Clients may show a certificate of this authority, PEM.
     pub client_authority_pem: Option<String>,
+    /// Whose certificates are believed for some time after they expired: a group, and how long.
+    pub late: Option<(String, Duration)>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +53,12 @@ impl TlsConfig {
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider)
                     .allow_unauthenticated()
                     .build()?;
-                builder.with_client_cert_verifier(verifier)
+                match &self.late {
+                    Some((group, grace)) => {
+                        builder.with_client_cert_verifier(Late::new(verifier, group, *grace))
+                    }
+                    None => builder.with_client_cert_verifier(verifier),
+                }
             }
             None => builder.with_no_client_auth(),
         };

@@ -80,6 +80,7 @@ fn begin(call: &Call, object: &mut Value) -> Result<(), Failure> {
     set_meta(object, "uid", Uuid::new_v4().to_string());
     set_meta(object, "creationTimestamp", object::time(call.state.now()));
     strategy::on_create(&call.resource, object);
+    strategy::by(&call.resource, object, &call.user);
     Ok(())
 }
 

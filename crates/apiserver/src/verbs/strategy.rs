@@ -9,7 +9,11 @@ use crate::{
     object::{self, remove_meta, set_meta},
     registry::Resource,
     status::Failure,
+    user::User,
 };
+
+const CERTIFICATES: &str = "certificates.k8s.io";
+const REQUESTS: &str = "certificatesigningrequests";
 
 /// Status is the server's; generation counts from 1; a few kinds begin with more.
 pub(super) fn on_create(resource: &Resource, object: &mut Value) {
@@ -32,6 +36,22 @@ pub(super) fn on_create(resource: &Resource, object: &mut Value) {
         _ => {}
     }
     same_always(resource, object);
+}
+
+/// Who asks for a certificate is who the server says, whatever the request says.
+pub(super) fn by(resource: &Resource, object: &mut Value, user: &User) {
+    if !resource.is(CERTIFICATES, REQUESTS) {
+        return;
+    }
+    let said = [
+        ("username", json!(user.name)),
+        ("groups", json!(user.groups)),
+        ("uid", json!(user.uid)),
+        ("extra", json!(user.extra)),
+    ];
+    for (field, value) in said {
+        object["spec"][field] = value;
+    }
 }
 
 /// What holds after every write: namespaces are labelled with their name, for selectors, and
@@ -59,8 +79,9 @@ pub(super) fn on_update(resource: &Resource, object: &mut Value, live: &Value) {
             None => remove(object, "status"),
         }
     }
-    if resource.is("", "namespaces") {
-        // Only the finalize subresource may take these off.
+    // Only the finalize subresource may take a namespace's off; who asked for a certificate, and
+    // for which, stays said.
+    if resource.is("", "namespaces") || resource.is(CERTIFICATES, REQUESTS) {
         object["spec"] = live["spec"].clone();
     }
     same_always(resource, object);

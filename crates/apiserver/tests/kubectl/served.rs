@@ -213,7 +213,7 @@ async fn ours(dir: &Path) -> Side {
     let authority = Authority::load_or_create(&dir.join("pki"), "test", now()).unwrap();
     let identity = authority.server(&["localhost".into(), "127.0.0.1".into()], now()).unwrap();
     let client_authority_pem = Some(authority.certificate_pem().to_owned());
-    let tls = TlsConfig { identity, client_authority_pem };
+    let tls = TlsConfig { identity, client_authority_pem, late: None };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let serving = listen(server.clone(), listener, &tls, Vec::new()).unwrap();
     let admin = authority.client("admin", "system:masters", now()).unwrap();

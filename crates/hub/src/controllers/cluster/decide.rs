@@ -209,11 +209,11 @@ fn ready(seen: &Observed, cluster: &Cluster) -> Condition {
         }
         Some(Err(Unready { reason, message })) => {
             let mut message = message.clone();
-            if *reason == "CredentialsRefused" {
+            if reason == "CredentialsRefused" {
                 let command = join_command(&cluster.metadata.name);
                 message.push_str(&format!("; for new credentials, run: {command}"));
             }
-            Condition::new("Ready", False, reason, message)
+            Condition::new("Ready", False, reason.as_ref(), message)
         }
     }
 }

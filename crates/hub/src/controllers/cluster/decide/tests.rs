@@ -18,7 +18,7 @@ fn cluster(ready: Result<(), Unready>) -> Observed {
 }
 
 fn unready(reason: &'static str) -> Result<(), Unready> {
-    Err(Unready { reason, message: "no".into() })
+    Err(Unready { reason: reason.into(), message: "no".into() })
 }
 
 /// Writes the status that a plan sets; returns the plan's other effects.

@@ -1,0 +1,110 @@
+use std::{collections::BTreeMap, os::unix::fs::PermissionsExt as _};
+
+use kogge_member::ObjectKey;
+use serde_json::json;
+
+use super::*;
+use crate::link::{Mode, Work};
+
+fn put(name: &str, text: &str) -> Desired {
+    Desired::Put(Arc::new(Work {
+        key: ObjectKey::new("", "Secret", "shop", name),
+        api_version: "v1".into(),
+        manifest: text.to_owned().into(),
+        hash: text.into(),
+        mode: Mode::Abort,
+    }))
+}
+
+fn begin() -> Desired {
+    Desired::Begin { hub: "one".into() }
+}
+
+fn autoscalers() -> Desired {
+    Desired::Autoscalers(BTreeMap::from([("a".to_owned(), json!({"minPods": 1}))]))
+}
+
+fn set(said: &[Desired]) -> Set {
+    let mut set = Set::new("one");
+    for desired in said {
+        set.note(desired);
+    }
+    set
+}
+
+#[test]
+fn a_set_that_was_never_whole_is_neither_kept_nor_given() {
+    let set = set(&[begin(), put("a", "1"), autoscalers()]);
+    assert!(set.said().is_empty() && set.kept().is_none());
+}
+
+#[test]
+fn half_a_pass_rolls_nothing_back_and_drops_nothing() {
+    let all = [begin(), put("a", "1"), put("b", "1"), autoscalers(), Desired::Complete];
+    let mut set = set(&all);
+    assert_eq!(set.said(), all);
+    set.note(&begin());
+    assert!(set.note(&put("a", "2")));
+    let newer = [begin(), put("a", "2"), put("b", "1"), autoscalers(), Desired::Complete];
+    assert_eq!(set.said(), newer);
+    set.note(&Desired::Complete);
+    assert_eq!(set.said(), [begin(), put("a", "2"), autoscalers(), Desired::Complete]);
+}
+
+#[test]
+fn what_is_kept_cannot_be_read_without_its_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = set(&[begin(), put("a", "hunter2"), autoscalers(), Desired::Complete]);
+    let file = File::open(dir.path()).unwrap();
+    assert!(file.read().unwrap().is_none());
+    file.write(&set.kept().unwrap()).unwrap();
+    assert_eq!(File::open(dir.path()).unwrap().read().unwrap(), Some(set));
+    let bytes = std::fs::read(dir.path().join("kept")).unwrap();
+    assert!(!bytes.windows(7).any(|it| it == b"hunter2"), "it can be read");
+    for name in ["kept", "kept.key"] {
+        let mode = std::fs::metadata(dir.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    std::fs::write(dir.path().join("kept.key"), [7; 32]).unwrap();
+    let error = File::open(dir.path()).unwrap().read().unwrap_err();
+    assert!(error.to_string().ends_with("cannot be decrypted with the key beside it"), "{error}");
+}
+
+/// Says what it was given, each time it is asked, and ends.
+struct Scripted(Mutex<Vec<Vec<Desired>>>);
+
+impl HubLink for Scripted {
+    fn desired(&self) -> BoxStream<'static, Desired> {
+        let mut left = self.0.lock().unwrap();
+        if left.is_empty() {
+            return futures::stream::pending().boxed();
+        }
+        futures::stream::iter(left.remove(0)).boxed()
+    }
+
+    fn report(&self, _: Report) {}
+}
+
+async fn heard(dir: &Path, hub: &str, script: Vec<Vec<Desired>>, count: usize) -> Vec<Desired> {
+    let kept = Kept::open(Arc::new(Scripted(Mutex::new(script))), dir, hub).unwrap();
+    let heard = kept.desired().take(count).collect().await;
+    kept.flush().unwrap();
+    heard
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_starts_without_its_hub_hears_what_was_wanted_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = vec![begin(), put("a", "1"), autoscalers(), Desired::Complete];
+    let first = heard(dir.path(), "one", vec![all.clone()], 4).await;
+    assert_eq!(first, all);
+    // The hub is away, then another one has its address, then it is back.
+    let other = vec![Desired::Begin { hub: "two".into() }, put("z", "1"), Desired::Complete];
+    let now = vec![begin(), put("b", "1"), Desired::Complete];
+    let script = vec![Vec::new(), other, now.clone()];
+    let second = heard(dir.path(), "one", script, 7).await;
+    assert_eq!(second, [all.clone(), now].concat());
+    // What one hub wanted is nothing to who obeys another.
+    let third = vec![Desired::Begin { hub: "two".into() }, Desired::Complete];
+    assert_eq!(heard(dir.path(), "two", vec![Vec::new(), third.clone()], 2).await, third);
+}

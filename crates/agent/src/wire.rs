@@ -1,0 +1,218 @@
+//! The link of an agent that dials its hub: a stream of lines in, batches of reports out.
+//!
+//! Both sides say something every few seconds, so that either notices soon that the other is gone.
+//! Reading order: [`ToAgent`] (what the hub says), [`Wire`] (the link), `outbox` (what waits to be
+//! sent).
+
+mod outbox;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::{StreamExt as _, stream::BoxStream};
+use kogge_member::{Client, Error};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    task::JoinHandle,
+    time::timeout,
+};
+
+use self::outbox::Outbox;
+use crate::link::{Desired, HubLink, Report};
+
+/// How often each side says something, if only that it is there.
+pub const HEARTBEAT: Duration = Duration::from_secs(2);
+
+/// Who is silent for longer is gone, for the time being.
+pub const SILENCE: Duration = Duration::from_secs(6);
+
+/// Wait before a batch that did not arrive is sent again.
+const RESEND: Duration = Duration::from_secs(1);
+
+/// What the hub says to an agent that dialled it, a line of JSON each.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ToAgent {
+    Desired(Desired),
+    /// The hub is there, and has nothing to say.
+    Alive,
+    /// The cluster is none of the fleet's, or no longer. `hub` is the store of the hub that says so.
+    Gone {
+        hub: String,
+        why: String,
+    },
+}
+
+/// Where the hub serves what a cluster should be.
+pub fn desired_path(cluster: &str) -> String {
+    format!("/kogge/v1/clusters/{cluster}/desired")
+}
+
+/// Where the hub takes a cluster's reports: a JSON array of them.
+pub fn reports_path(cluster: &str) -> String {
+    format!("/kogge/v1/clusters/{cluster}/reports")
+}
+
+/// The hub, dialled. Reports are sent as long as it lives.
+pub struct Wire {
+    inner: Arc<Inner>,
+    _sending: AbortOnDrop,
+}
+
+struct Inner {
+    cluster: String,
+    /// The store of the hub that let this cluster in.
+    hub: String,
+    client: watch::Sender<Client>,
+    outbox: Mutex<Outbox>,
+    news: Notify,
+    gone: watch::Sender<Option<String>>,
+}
+
+impl Wire {
+    /// `client` shows the cluster's certificate. Needs a tokio runtime around it.
+    pub fn new(cluster: &str, hub: &str, client: Client) -> Self {
+        let inner = Arc::new(Inner {
+            cluster: cluster.to_owned(),
+            hub: hub.to_owned(),
+            client: watch::Sender::new(client),
+            outbox: Mutex::default(),
+            news: Notify::new(),
+            gone: watch::Sender::new(None),
+        });
+        let sending = AbortOnDrop(tokio::spawn(inner.clone().send_for_ever()));
+        Self { inner, _sending: sending }
+    }
+
+    /// Uses another client from now on, with a renewed certificate for one.
+    pub fn use_client(&self, client: Client) {
+        self.inner.client.send_replace(client);
+    }
+
+    /// Returns when the hub says that the cluster is none of its fleet, and why.
+    pub async fn gone(&self) -> String {
+        let mut gone = self.inner.gone.subscribe();
+        match gone.wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or_default(),
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+impl HubLink for Wire {
+    fn desired(&self) -> BoxStream<'static, Desired> {
+        let inner = self.inner.clone();
+        streamed(move |send| async move {
+            if let Err(error) = inner.listen(&send).await {
+                let cluster = inner.cluster.as_str();
+                tracing::debug!(cluster, error = error.chain(), "the hub is not heard");
+            }
+        })
+    }
+
+    fn report(&self, report: Report) {
+        self.inner.outbox().put(report);
+        self.inner.news.notify_one();
+    }
+}
+
+impl Inner {
+    /// One stream, until it ends or falls silent.
+    async fn listen(&self, send: &mpsc::Sender<Desired>) -> Result<(), Error> {
+        let client = self.client.borrow().clone();
+        let path = desired_path(&self.cluster);
+        let Ok(lines) = timeout(SILENCE, client.lines(&path)).await else { return Ok(()) };
+        let mut lines = std::pin::pin!(lines?);
+        while let Ok(Some(line)) = timeout(SILENCE, lines.next()).await {
+            match serde_json::from_str(&line?) {
+                Ok(ToAgent::Alive) => {}
+                Ok(ToAgent::Desired(desired)) => {
+                    if matches!(desired, Desired::Begin { .. }) {
+                        // It may have been away, and know nothing of what was said before.
+                        self.outbox().all_again();
+                        self.news.notify_one();
+                    }
+                    if send.send(desired).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                Ok(ToAgent::Gone { hub, why }) if hub == self.hub => {
+                    self.gone.send_replace(Some(why));
+                }
+                Ok(ToAgent::Gone { hub, why }) => tracing::warn!(
+                    "the hub lost its state, or is another: it is {hub} and was {}; what it wanted \
+                     before is kept up ({why})",
+                    self.hub
+                ),
+                // A newer hub may say more than this agent understands.
+                Err(error) => tracing::debug!(%error, "not understood"),
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_for_ever(self: Arc<Self>) {
+        loop {
+            let _ = timeout(HEARTBEAT, self.news.notified()).await;
+            while let Err(why) = self.send_batch().await {
+                tracing::debug!(cluster = self.cluster, why, "reports wait");
+                tokio::time::sleep(RESEND).await;
+            }
+        }
+    }
+
+    /// Everything that waits, in as many posts as it takes; one if nothing does.
+    async fn send_batch(&self) -> Result<(), String> {
+        loop {
+            let batch = self.outbox().take();
+            let client = self.client.borrow().clone();
+            let body = serde_json::to_vec(&batch).map_err(|it| it.to_string())?;
+            let path = reports_path(&self.cluster);
+            let sent = timeout(SILENCE, client.post_bytes(&path, body)).await;
+            let failed = match sent {
+                Ok(Ok(_)) => None,
+                Ok(Err(error)) => Some(error.chain()),
+                Err(_) => Some("no answer in time".to_owned()),
+            };
+            let mut outbox = self.outbox();
+            if let Some(why) = failed {
+                outbox.put_back(batch);
+                return Err(why);
+            }
+            if outbox.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn outbox(&self) -> std::sync::MutexGuard<'_, Outbox> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A task that ends with its holder.
+pub(crate) struct AbortOnDrop(pub JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What a task sends, as a stream; the task ends when the stream is dropped.
+pub(crate) fn streamed<F, T>(task: F) -> BoxStream<'static, Desired>
+where
+    F: FnOnce(mpsc::Sender<Desired>) -> T,
+    T: Future<Output = ()> + Send + 'static,
+{
+    let (send, receive) = mpsc::channel(256);
+    let running = AbortOnDrop(tokio::spawn(task(send)));
+    futures::stream::unfold((receive, running), |(mut receive, running)| async move {
+        receive.recv().await.map(|it| (it, (receive, running)))
+    })
+    .boxed()
+}

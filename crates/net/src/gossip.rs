@@ -1,0 +1,333 @@
+//! The loop around a [`Node`]: frames in and out, time, disk, and what others want to know.
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use kogge_gossip::{Action, Event, Head, Micros, Name, Node, Setup, Slot, State, View};
+use ring::rand::SecureRandom as _;
+use tokio::{
+    sync::{broadcast, mpsc, oneshot},
+    task::JoinSet,
+    time::Instant,
+};
+
+use crate::{
+    authority::Issued,
+    disk::Disk,
+    identity::{Identity, RecordKeys},
+    links::{Heard, Links},
+};
+
+/// Frames that wait for the loop.
+const HEARD: usize = 1_024;
+
+/// How often the table is kept, if it changed.
+const KEEP: Duration = Duration::from_secs(10);
+
+/// Changes that a slow listener may be behind before it has to look at everything.
+const CHANGES: usize = 1_024;
+
+pub struct Options {
+    pub identity: Identity,
+    /// UDP and TCP.
+    pub listen: SocketAddr,
+    /// Where others dial it, `host:port`; empty: where it listens, unless that is any address.
+    pub advertise: Vec<String>,
+    /// Members to begin with, `host:port`.
+    pub seeds: Vec<String>,
+    /// For what outlives a start.
+    pub dir: Option<PathBuf>,
+    /// What it says of itself; uid, credential and addresses are filled in.
+    pub head: Head,
+    pub now: fn() -> Timestamp,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("gossip cannot listen on {address}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("could not read what gossip kept")]
+    Disk(#[source] io::Error),
+}
+
+/// A member is seen in another state, or says something new.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    Member { name: Name, state: State },
+    Record { name: Name, slot: Slot },
+}
+
+/// A member that gossips. Stops without a goodbye when it is dropped.
+pub struct Gossip {
+    commands: mpsc::Sender<Command>,
+    changes: broadcast::Sender<Change>,
+    address: SocketAddr,
+    _tasks: JoinSet<()>,
+}
+
+enum Command {
+    Publish(Box<Head>),
+    Put { slot: Slot, body: Vec<u8> },
+    Floor(Vec<u8>),
+    View(oneshot::Sender<View>),
+    Head { of: Name, answer: oneshot::Sender<Option<Head>> },
+    Renew(Box<Issued>),
+    Leave,
+}
+
+impl Gossip {
+    /// Listens, and joins by the seeds.
+    ///
+    /// # Errors
+    /// If it cannot listen, or what it kept cannot be read.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let disk = Disk::open(options.dir.as_deref()).map_err(StartError::Disk)?;
+        let (incarnation, table) = disk.read().map_err(StartError::Disk)?;
+        let (heard, receive) = mpsc::channel(HEARD);
+        let mut tasks = JoinSet::new();
+        let failed = |source| StartError::Listen { address: options.listen, source };
+        let links = Links::open(&options.identity, options.listen, options.now, heard, &mut tasks)
+            .await
+            .map_err(failed)?;
+        let address = links.address();
+        let identity = options.identity;
+        let setup = Setup {
+            fleet: identity.issued.trust.fleet.clone(),
+            name: identity.name.clone(),
+            head: completed(options.head, &identity, options.advertise, address),
+            incarnation,
+            keys: Arc::new(RecordKeys::new(&identity)),
+            seed: random(),
+        };
+        let clock = Clock(Instant::now());
+        let mut actions = Vec::new();
+        let node = Node::new(setup, &table, clock.now(), &mut actions);
+        let (commands, asked) = mpsc::channel(64);
+        let (changes, _) = broadcast::channel(CHANGES);
+        let seeds = options.seeds;
+        let changed = changes.clone();
+        let running = Loop { node, clock, links, disk, identity, seeds, changed, actions };
+        tasks.spawn(running.run(receive, asked));
+        Ok(Self { commands, changes, address, _tasks: tasks })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What changes from now on. A listener that falls behind looks at [`Gossip::view`].
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    /// Says how this member is; as often as one likes.
+    pub async fn publish(&self, head: Head) {
+        self.tell(Command::Publish(Box::new(head))).await;
+    }
+
+    pub async fn put(&self, slot: Slot, body: Vec<u8>) {
+        self.tell(Command::Put { slot, body }).await;
+    }
+
+    /// A floor that this fleet's authority signed.
+    pub async fn floor(&self, floor: Vec<u8>) {
+        self.tell(Command::Floor(floor)).await;
+    }
+
+    /// The same member with a newer certificate.
+    pub async fn renew(&self, issued: Issued) {
+        self.tell(Command::Renew(Box::new(issued))).await;
+    }
+
+    /// Says goodbye to the fleet: it is not missed.
+    pub async fn leave(&self) {
+        self.tell(Command::Leave).await;
+    }
+
+    /// The fleet as this member sees it; `None` if it has stopped.
+    pub async fn view(&self) -> Option<View> {
+        let (answer, view) = oneshot::channel();
+        self.tell(Command::View(answer)).await;
+        view.await.ok()
+    }
+
+    /// What a member says of itself.
+    pub async fn head(&self, of: &Name) -> Option<Head> {
+        let (answer, head) = oneshot::channel();
+        self.tell(Command::Head { of: of.clone(), answer }).await;
+        head.await.ok().flatten()
+    }
+
+    async fn tell(&self, command: Command) {
+        // Only a loop that has stopped does not listen.
+        let _ = self.commands.send(command).await;
+    }
+}
+
+/// Time since the start.
+#[derive(Clone, Copy)]
+struct Clock(Instant);
+
+impl Clock {
+    fn now(self) -> Micros {
+        u64::try_from(self.0.elapsed().as_micros()).unwrap_or(Micros::MAX)
+    }
+
+    /// As an instant; something never is in an hour.
+    fn at(self, moment: Micros) -> Instant {
+        let never = Duration::from_hours(1);
+        let after = Duration::from_micros(moment.saturating_sub(self.now())).min(never);
+        Instant::now() + after
+    }
+}
+
+struct Loop {
+    node: Node,
+    clock: Clock,
+    links: Links,
+    disk: Disk,
+    identity: Identity,
+    seeds: Vec<String>,
+    changed: broadcast::Sender<Change>,
+    actions: Vec<Action>,
+}
+
+impl Loop {
+    async fn run(mut self, mut heard: mpsc::Receiver<Heard>, mut asked: mpsc::Receiver<Command>) {
+        let mut keep = tokio::time::interval(KEEP);
+        let mut kept = 0;
+        self.act().await;
+        loop {
+            tokio::select! {
+                Some(heard) = heard.recv() => self.on_heard(heard),
+                command = asked.recv() => match command {
+                    Some(command) => self.on_command(command),
+                    None => break,
+                },
+                () = tokio::time::sleep_until(self.clock.at(self.node.wakes_at())) => {
+                    self.handle(Event::Timer);
+                }
+                _ = keep.tick() => {
+                    let root = self.node.root();
+                    if root != kept && self.keep_table().await {
+                        kept = root;
+                    }
+                }
+            }
+            self.act().await;
+        }
+        self.links.close();
+    }
+
+    fn handle(&mut self, event: Event<'_>) {
+        self.node.handle(event, self.clock.now(), &mut self.actions);
+    }
+
+    fn on_heard(&mut self, heard: Heard) {
+        match heard {
+            Heard::Frame { from, bytes } => {
+                self.handle(Event::Frame { from: from.as_str(), bytes: &bytes });
+            }
+            Heard::Met(name) => self.handle(Event::Met(name)),
+            Heard::Undialable(name) => self.handle(Event::Undialable(name)),
+        }
+    }
+
+    fn on_command(&mut self, command: Command) {
+        // Whoever asked may have gone meanwhile.
+        match command {
+            Command::Publish(head) => {
+                let known = self.node.head_of(self.identity.name.as_str()).unwrap_or_default();
+                let head = Head {
+                    uid: known.uid,
+                    credential: known.credential,
+                    addresses: known.addresses,
+                    dialable: known.dialable,
+                    ..*head
+                };
+                self.handle(Event::Publish(Box::new(head)));
+            }
+            Command::Put { slot, body } => self.handle(Event::Put { slot, body: &body }),
+            Command::Floor(floor) => self.handle(Event::Floor(&floor)),
+            Command::View(answer) => drop(answer.send(self.node.view())),
+            Command::Head { of, answer } => drop(answer.send(self.node.head_of(of.as_str()))),
+            Command::Renew(issued) => {
+                self.identity.issued = *issued;
+                if let Err(error) = self.links.renew(&self.identity) {
+                    tracing::error!(%error, "the new certificate cannot be used");
+                }
+            }
+            Command::Leave => self.handle(Event::Leave),
+        }
+    }
+
+    /// Does what the node asks for, in its order.
+    async fn act(&mut self) {
+        let actions = std::mem::take(&mut self.actions);
+        for action in actions {
+            match action {
+                Action::Persist { incarnation } => self.persist(incarnation).await,
+                Action::Send { to, how, bytes } => {
+                    let addresses = self.addresses(&to);
+                    self.links.send(&to, how, bytes, addresses);
+                }
+                Action::Member { name, state, .. } => {
+                    tracing::info!(member = %name, ?state, "gossip");
+                    self.tell(Change::Member { name, state });
+                }
+                Action::Record { name, slot, .. } => self.tell(Change::Record { name, slot }),
+                Action::Revoke { name } => self.links.revoke(&name),
+                Action::DialSeeds => {
+                    for seed in &self.seeds {
+                        self.links.meet(seed.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell(&self, change: Change) {
+        // Nobody need listen.
+        let _ = self.changed.send(change);
+    }
+
+    fn addresses(&self, of: &Name) -> Vec<String> {
+        let head = self.node.head_of(of.as_str());
+        head.filter(|it| it.dialable).map(|it| it.addresses).unwrap_or_default()
+    }
+
+    /// Nothing that is signed with an incarnation leaves before it is on disk.
+    async fn persist(&self, incarnation: u64) {
+        while let Err(error) = self.disk.keep_incarnation(incarnation).await {
+            tracing::error!(%error, "gossip waits: the incarnation cannot be written");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    async fn keep_table(&self) -> bool {
+        let kept = self.disk.keep_table(self.node.snapshot()).await;
+        if let Err(error) = &kept {
+            tracing::warn!(%error, "the table of gossip could not be written");
+        }
+        kept.is_ok()
+    }
+}
+
+fn completed(mut head: Head, of: &Identity, advertise: Vec<String>, address: SocketAddr) -> Head {
+    head.uid = of.uid;
+    head.credential.clone_from(&of.issued.credential);
+    head.addresses = advertise;
+    if head.addresses.is_empty() && !address.ip().is_unspecified() {
+        head.addresses.push(address.to_string());
+    }
+    head.dialable = !head.addresses.is_empty();
+    head
+}
+
+fn random() -> u64 {
+    let mut bytes = [0; 8];
+    // Without random numbers no link could be made either; the seed only spreads the load.
+    let _ = ring::rand::SystemRandom::new().fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}

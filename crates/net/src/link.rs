@@ -1,0 +1,169 @@
+//! One link to a peer: QUIC, or TLS on TCP where UDP does not get through.
+
+use std::{io, time::Duration};
+
+use bytes::Bytes;
+use kogge_gossip::{Channel, MAX_FRAME, Name};
+use rustls::pki_types::CertificateDer;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf},
+    sync::mpsc,
+    task::JoinSet,
+};
+
+use crate::{links::Heard, tls};
+
+/// A stream that is not through by then is given up; repair brings what it carried.
+const STREAM: Duration = Duration::from_secs(5);
+
+/// Streams that are being read or written on one link at a time.
+pub(crate) const STREAMS: usize = 32;
+
+/// Frames that wait for a TCP link's socket.
+const WAITING: usize = 64;
+
+/// A TCP link that says nothing for so long is dead; QUIC's own time is the same.
+pub(crate) const SILENCE: Duration = Duration::from_secs(30);
+
+/// The sending end. Cheap to clone.
+#[derive(Clone)]
+pub(crate) enum Link {
+    Quic(quinn::Connection),
+    Tcp(mpsc::Sender<Bytes>),
+}
+
+impl Link {
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::Quic(connection) => connection.close_reason().is_none(),
+            Self::Tcp(queue) => !queue.is_closed(),
+        }
+    }
+
+    /// Sends a frame, or drops it: what is missed is repaired.
+    pub fn send(&self, how: Channel, bytes: Bytes, writing: &mut JoinSet<()>) {
+        match self {
+            Self::Quic(connection) => {
+                if how == Channel::Datagram && connection.send_datagram(bytes.clone()).is_ok() {
+                    return;
+                }
+                while writing.try_join_next().is_some() {}
+                if writing.len() < STREAMS {
+                    let connection = connection.clone();
+                    writing.spawn(async move {
+                        // Of a link that breaks the peer's task hears by itself.
+                        let _ = tokio::time::timeout(STREAM, write(&connection, &bytes)).await;
+                    });
+                }
+            }
+            Self::Tcp(queue) => {
+                // A full queue is a link that does not move.
+                let _ = queue.try_send(bytes);
+            }
+        }
+    }
+
+    pub fn close(&self) {
+        match self {
+            Self::Quic(connection) => connection.close(1u8.into(), b"revoked"),
+            // An empty frame is the end.
+            Self::Tcp(queue) => drop(queue.try_send(Bytes::new())),
+        }
+    }
+}
+
+async fn write(connection: &quinn::Connection, bytes: &[u8]) -> io::Result<()> {
+    let mut stream = connection.open_uni().await?;
+    stream.write_all(bytes).await?;
+    stream.finish()?;
+    Ok(())
+}
+
+/// The name on the certificate of the other end.
+pub(crate) fn peer_of(connection: &quinn::Connection) -> Option<Name> {
+    let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    tls::name_of(chain.first()?)
+}
+
+/// Reads a QUIC link until it ends.
+pub(crate) async fn read_quic(
+    connection: quinn::Connection,
+    from: Name,
+    heard: mpsc::Sender<Heard>,
+) {
+    let mut reading = JoinSet::new();
+    loop {
+        while reading.try_join_next().is_some() {}
+        let bytes = tokio::select! {
+            datagram = connection.read_datagram() => match datagram {
+                Ok(bytes) => bytes,
+                Err(_) => return,
+            },
+            stream = connection.accept_uni(), if reading.len() < STREAMS => {
+                let Ok(mut stream) = stream else { return };
+                let (from, heard) = (from.clone(), heard.clone());
+                reading.spawn(async move {
+                    let read = tokio::time::timeout(STREAM, stream.read_to_end(MAX_FRAME)).await;
+                    if let Ok(Ok(bytes)) = read {
+                        let _ = heard.send(Heard::Frame { from, bytes: bytes.into() }).await;
+                    }
+                });
+                continue;
+            }
+            _ = reading.join_next(), if reading.len() == STREAMS => continue,
+        };
+        if heard.send(Heard::Frame { from: from.clone(), bytes }).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Starts to write and read a TCP link; both end together.
+pub(crate) fn open_tcp<S>(stream: S, from: Name, heard: mpsc::Sender<Heard>) -> Link
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+{
+    let (read, write) = tokio::io::split(stream);
+    let (send, queue) = mpsc::channel(WAITING);
+    tokio::spawn(async move {
+        tokio::select! {
+            () = read_tcp(read, from, heard) => {}
+            _ = write_tcp(write, queue) => {}
+        }
+    });
+    Link::Tcp(send)
+}
+
+async fn read_tcp<S: AsyncRead>(mut stream: ReadHalf<S>, from: Name, heard: mpsc::Sender<Heard>) {
+    loop {
+        let Ok(Ok(bytes)) = tokio::time::timeout(SILENCE, read_frame(&mut stream)).await else {
+            return;
+        };
+        if heard.send(Heard::Frame { from: from.clone(), bytes }).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn read_frame<S: AsyncRead>(stream: &mut ReadHalf<S>) -> io::Result<Bytes> {
+    let length = usize::try_from(stream.read_u32().await?).unwrap_or(usize::MAX);
+    if MAX_FRAME < length {
+        return Err(io::Error::other("the frame is too long"));
+    }
+    let mut bytes = vec![0; length];
+    stream.read_exact(&mut bytes).await?;
+    Ok(bytes.into())
+}
+
+async fn write_tcp<S: AsyncWrite>(
+    mut stream: WriteHalf<S>,
+    mut queue: mpsc::Receiver<Bytes>,
+) -> io::Result<()> {
+    while let Some(bytes) = queue.recv().await.filter(|it| !it.is_empty()) {
+        let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+        stream.write_u32(length).await?;
+        stream.write_all(&bytes).await?;
+        stream.flush().await?;
+    }
+    stream.shutdown().await
+}

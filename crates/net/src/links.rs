@@ -1,0 +1,333 @@
+//! All links of one member: dialled when there is something to send, accepted from others, one
+//! task for each peer.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::{FutureExt as _, future::select_ok};
+use jiff::Timestamp;
+use kogge_gossip::{Channel, Name};
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use rustls::pki_types::ServerName;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use crate::{
+    identity::Identity,
+    link::{Link, SILENCE, STREAMS, open_tcp, peer_of, read_quic},
+    tls::{self, Revoked, Tls},
+};
+
+/// A handshake that is not done by then is given up.
+const HANDSHAKE: Duration = Duration::from_secs(3);
+
+/// TCP is tried when QUIC has not answered for so long.
+const HEAD_START: Duration = Duration::from_millis(600);
+
+/// A peer that could not be dialled is left alone for so long.
+const REST: Duration = Duration::from_secs(1);
+
+/// A peer to whom nothing was sent for so long is forgotten.
+const IDLE: Duration = Duration::from_mins(2);
+
+/// Frames that wait for a link to one peer.
+const WAITING: usize = 128;
+
+/// Handshakes of others at a time.
+const HANDSHAKES: usize = 64;
+
+/// What the links bring.
+pub(crate) enum Heard {
+    Frame {
+        from: Name,
+        bytes: Bytes,
+    },
+    /// A seed answered under this name.
+    Met(Name),
+    Undialable(Name),
+}
+
+enum ToPeer {
+    Send {
+        how: Channel,
+        bytes: Bytes,
+        addresses: Vec<String>,
+    },
+    /// A link that the peer opened, or that was opened without knowing its name.
+    Adopt(Link),
+    /// Close all links.
+    Close,
+}
+
+/// Cheap to clone. Links close when the last clone's runtime ends or [`Links::close`] is called.
+#[derive(Clone)]
+pub(crate) struct Links {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    tls: RwLock<Tls>,
+    revoked: Revoked,
+    now: fn() -> Timestamp,
+    quic: quinn::Endpoint,
+    address: SocketAddr,
+    heard: mpsc::Sender<Heard>,
+    peers: Mutex<BTreeMap<Name, mpsc::Sender<ToPeer>>>,
+}
+
+impl Links {
+    /// Listens on UDP and TCP, on the same port of both.
+    pub async fn open(
+        identity: &Identity,
+        listen: SocketAddr,
+        now: fn() -> Timestamp,
+        heard: mpsc::Sender<Heard>,
+        tasks: &mut JoinSet<()>,
+    ) -> io::Result<Self> {
+        let revoked = Revoked::default();
+        let tls = Tls::new(identity, revoked.clone(), now).map_err(io::Error::other)?;
+        let tcp = TcpListener::bind(listen).await?;
+        let address = tcp.local_addr()?;
+        let quic = quinn::Endpoint::server(quic_server(&tls)?, address)?;
+        let inner = Inner {
+            tls: RwLock::new(tls),
+            revoked,
+            now,
+            quic,
+            address,
+            heard,
+            peers: Mutex::default(),
+        };
+        let links = Self { inner: Arc::new(inner) };
+        tasks.spawn(links.clone().accept_quic());
+        tasks.spawn(links.clone().accept_tcp(tcp));
+        Ok(links)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.inner.address
+    }
+
+    /// From now on links are opened and accepted with this certificate.
+    pub fn renew(&self, identity: &Identity) -> io::Result<()> {
+        let revoked = self.inner.revoked.clone();
+        let tls = Tls::new(identity, revoked, self.inner.now).map_err(io::Error::other)?;
+        self.inner.quic.set_server_config(Some(quic_server(&tls)?));
+        *self.inner.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
+        Ok(())
+    }
+
+    /// Sends a frame, over a link that is there or is opened now. Never waits; frames of which too
+    /// many wait are dropped.
+    pub fn send(&self, to: &Name, how: Channel, bytes: Vec<u8>, addresses: Vec<String>) {
+        let message = ToPeer::Send { how, bytes: bytes.into(), addresses };
+        let _ = self.peer(to).try_send(message);
+    }
+
+    /// Refuses a member's certificate and cuts its links.
+    pub fn revoke(&self, name: &Name) {
+        let mut revoked = self.inner.revoked.write().unwrap_or_else(PoisonError::into_inner);
+        if revoked.insert(name.clone()) {
+            let _ = self.peer(name).try_send(ToPeer::Close);
+        }
+    }
+
+    /// Dials an address without knowing who is there.
+    pub fn meet(&self, address: String) {
+        let links = self.clone();
+        tokio::spawn(async move {
+            if let Some((name, link)) = links.dial(&[address], None).await {
+                links.adopt(&name, link);
+                let _ = links.inner.heard.send(Heard::Met(name)).await;
+            }
+        });
+    }
+
+    /// Says goodbye to all.
+    pub fn close(&self) {
+        self.inner.quic.close(0u8.into(), b"stopped");
+    }
+
+    fn tls(&self) -> Tls {
+        self.inner.tls.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn peer(&self, name: &Name) -> mpsc::Sender<ToPeer> {
+        let mut peers = self.inner.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(peer) = peers.get(name).filter(|it| !it.is_closed()) {
+            return peer.clone();
+        }
+        let (send, receive) = mpsc::channel(WAITING);
+        peers.insert(name.clone(), send.clone());
+        tokio::spawn(self.clone().serve(name.clone(), receive));
+        send
+    }
+
+    fn adopt(&self, name: &Name, link: Link) {
+        let _ = self.peer(name).try_send(ToPeer::Adopt(link));
+    }
+
+    /// One peer's task: sends what there is over the best link that is open.
+    async fn serve(self, name: Name, mut receive: mpsc::Receiver<ToPeer>) {
+        let mut open: Vec<Link> = Vec::new();
+        let mut writing = JoinSet::new();
+        let mut rest = Instant::now();
+        loop {
+            let Ok(Some(message)) = timeout(IDLE, receive.recv()).await else { break };
+            open.retain(Link::is_open);
+            match message {
+                // The newest first, and QUIC before TCP.
+                ToPeer::Adopt(link) => {
+                    let at = if matches!(link, Link::Quic(_)) { 0 } else { open.len() };
+                    open.insert(at, link);
+                    open.truncate(4);
+                }
+                ToPeer::Close => open.drain(..).for_each(|it| it.close()),
+                ToPeer::Send { how, bytes, addresses } => {
+                    if open.is_empty() && rest <= Instant::now() {
+                        if let Some((_, link)) = self.dial(&addresses, Some(&name)).await {
+                            open.push(link);
+                        } else {
+                            rest = Instant::now() + REST;
+                            let _ = self.inner.heard.send(Heard::Undialable(name.clone())).await;
+                        }
+                    }
+                    if let Some(link) = open.first() {
+                        link.send(how, bytes, &mut writing);
+                    }
+                }
+            }
+        }
+        // Whoever sends now finds a closed queue and starts anew.
+        receive.close();
+    }
+
+    /// A link to the first address that answers, if the right member does.
+    async fn dial(&self, addresses: &[String], wanted: Option<&Name>) -> Option<(Name, Link)> {
+        for address in addresses {
+            let Ok(found) = tokio::net::lookup_host(address).await else { continue };
+            for address in found {
+                let quic = timeout(HANDSHAKE, self.dial_quic(address)).map(flat).boxed();
+                let tcp = async {
+                    tokio::time::sleep(HEAD_START).await;
+                    timeout(HANDSHAKE, self.dial_tcp(address)).map(flat).await
+                };
+                match select_ok([quic, tcp.boxed()]).await {
+                    Ok(((name, link), _)) if wanted.is_none_or(|it| *it == name) => {
+                        return Some((name, link));
+                    }
+                    Ok(((_, link), _)) => link.close(),
+                    Err(error) => tracing::debug!(%address, %error, "could not dial"),
+                }
+            }
+        }
+        None
+    }
+
+    async fn dial_quic(&self, address: SocketAddr) -> io::Result<(Name, Link)> {
+        let config = QuicClientConfig::try_from(self.tls().client).map_err(io::Error::other)?;
+        let mut config = quinn::ClientConfig::new(Arc::new(config));
+        config.transport_config(transport());
+        let connecting = self.inner.quic.connect_with(config, address, tls::ANY_NAME);
+        let connection = connecting.map_err(io::Error::other)?.await?;
+        self.opened(connection).ok_or_else(|| io::Error::other("no name on the certificate"))
+    }
+
+    fn opened(&self, connection: quinn::Connection) -> Option<(Name, Link)> {
+        let name = peer_of(&connection)?;
+        let read = read_quic(connection.clone(), name.clone(), self.inner.heard.clone());
+        tokio::spawn(read);
+        Some((name, Link::Quic(connection)))
+    }
+
+    async fn dial_tcp(&self, address: SocketAddr) -> io::Result<(Name, Link)> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let name = ServerName::try_from(tls::ANY_NAME).map_err(io::Error::other)?;
+        let stream = TlsConnector::from(self.tls().client).connect(name, stream).await?;
+        let peer = peer_name(stream.get_ref().1.peer_certificates())?;
+        Ok((peer.clone(), open_tcp(stream, peer, self.inner.heard.clone())))
+    }
+
+    async fn accept_quic(self) {
+        let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+        while let Some(incoming) = self.inner.quic.accept().await {
+            let Ok(permit) = handshakes.clone().try_acquire_owned() else {
+                incoming.ignore();
+                continue;
+            };
+            let links = self.clone();
+            tokio::spawn(async move {
+                let Ok(Ok(connection)) = timeout(HANDSHAKE, incoming).await else { return };
+                drop(permit);
+                if let Some((name, link)) = links.opened(connection) {
+                    links.adopt(&name, link);
+                }
+            });
+        }
+    }
+
+    async fn accept_tcp(self, listener: TcpListener) {
+        let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+        loop {
+            let Ok(permit) = handshakes.clone().acquire_owned().await else { return };
+            let Ok((stream, _)) = listener.accept().await else {
+                // Out of file descriptors, most likely: some come free.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            let links = self.clone();
+            tokio::spawn(async move {
+                let accepted = timeout(HANDSHAKE, links.accepted_tcp(stream)).await;
+                drop(permit);
+                if let Ok(Ok((name, link))) = accepted {
+                    links.adopt(&name, link);
+                }
+            });
+        }
+    }
+
+    async fn accepted_tcp(&self, stream: TcpStream) -> io::Result<(Name, Link)> {
+        stream.set_nodelay(true)?;
+        let stream = TlsAcceptor::from(self.tls().server).accept(stream).await?;
+        let peer = peer_name(stream.get_ref().1.peer_certificates())?;
+        Ok((peer.clone(), open_tcp(stream, peer, self.inner.heard.clone())))
+    }
+}
+
+fn flat<T>(result: Result<io::Result<T>, tokio::time::error::Elapsed>) -> io::Result<T> {
+    result.unwrap_or_else(|it| Err(it.into()))
+}
+
+fn peer_name(chain: Option<&[rustls::pki_types::CertificateDer<'_>]>) -> io::Result<Name> {
+    let name = chain.and_then(<[_]>::first).and_then(tls::name_of);
+    name.ok_or_else(|| io::Error::other("no name on the certificate"))
+}
+
+fn quic_server(tls: &Tls) -> io::Result<quinn::ServerConfig> {
+    let config = QuicServerConfig::try_from(tls.server.clone()).map_err(io::Error::other)?;
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(config));
+    config.transport_config(transport());
+    Ok(config)
+}
+
+fn transport() -> Arc<quinn::TransportConfig> {
+    let mut config = quinn::TransportConfig::default();
+    let streams = u32::try_from(STREAMS).unwrap_or(u32::MAX);
+    config.max_concurrent_uni_streams(streams.into());
+    // Nothing here asks for an answer on the same stream.
+    config.max_concurrent_bidi_streams(0u8.into());
+    config.max_idle_timeout(Some(SILENCE.try_into().expect("30 s is a QUIC time")));
+    Arc::new(config)
+}

@@ -1,0 +1,202 @@
+//! Small fleets on loopback: real sockets, real certificates.
+#![expect(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use kogge_gossip::{Capacity, Floor, Head, Name, State};
+use kogge_net::{Authority, Gossip, Identity, Options};
+use kogge_testkit::wait_until_async;
+use tokio::net::{TcpListener, TcpStream};
+
+const SOON: Duration = Duration::from_secs(30);
+const DAY: Duration = Duration::from_hours(24);
+
+#[expect(clippy::disallowed_methods, reason = "certificates are judged by the real clock")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn fleet(id: &str) -> Authority {
+    Authority::create(id, now()).unwrap()
+}
+
+fn member(fleet: &Authority, text: &str) -> Identity {
+    fleet.identity(&name(text), &[7; 16], DAY, now()).unwrap()
+}
+
+fn options(identity: Identity, seeds: &[&Gossip]) -> Options {
+    Options {
+        identity,
+        listen: "127.0.0.1:0".parse().unwrap(),
+        advertise: Vec::new(),
+        seeds: seeds.iter().map(|it| it.address().to_string()).collect(),
+        dir: None,
+        head: Head::default(),
+        now,
+    }
+}
+
+async fn start(fleet: &Authority, text: &str, seeds: &[&Gossip]) -> Gossip {
+    Gossip::start(options(member(fleet, text), seeds)).await.unwrap()
+}
+
+async fn state(gossip: &Gossip, of: &str) -> Option<State> {
+    let members = gossip.view().await?.members;
+    members.into_iter().find(|it| it.name.as_str() == of).map(|it| it.state)
+}
+
+/// Waits until `by` sees `of` so.
+async fn sees(by: &Gossip, of: &str, wanted: State) {
+    let what = format!("{of} is seen as {wanted:?}");
+    let seen = async || (state(by, of).await == Some(wanted)).then_some(());
+    wait_until_async(SOON, &what, seen).await;
+}
+
+async fn all_alive(fleet: &[Gossip]) {
+    for by in fleet {
+        let what = format!("{} members are seen alive", fleet.len());
+        wait_until_async(SOON, &what, async || {
+            let view = by.view().await?;
+            let alive = view.members.iter().filter(|it| it.state == State::Alive).count();
+            (alive == fleet.len()).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_find_each_other_by_one_seed_and_hear_news() {
+    let authority = fleet("f");
+    let mut fleet = vec![start(&authority, "m0", &[]).await];
+    for number in 1..6 {
+        let next = start(&authority, &format!("m{number}"), &[&fleet[0]]).await;
+        fleet.push(next);
+    }
+    all_alive(&fleet).await;
+    let capacity = Capacity { nodes: 12, ready: 11, ..Capacity::default() };
+    fleet[3].publish(Head { capacity: capacity.clone(), ..Head::default() }).await;
+    for by in &fleet {
+        wait_until_async(SOON, "the news is everywhere", async || {
+            let head = by.head(&name("m3")).await?;
+            (head.capacity.nodes == capacity.nodes).then_some(())
+        })
+        .await;
+    }
+    // One stops without a word, one says goodbye.
+    drop(fleet.remove(1));
+    sees(&fleet[0], "m1", State::Dead).await;
+    sees(&fleet[4], "m1", State::Dead).await;
+    fleet[1].leave().await;
+    sees(&fleet[0], "m2", State::Left).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_comes_back_in_a_new_life_with_what_it_knew() {
+    let authority = fleet("f");
+    let dir = tempfile::tempdir().unwrap();
+    let seed = start(&authority, "seed", &[]).await;
+    let identity = member(&authority, "m1");
+    let again = |seeds: &[&Gossip], dir: &Path| {
+        let mut options = options(identity.clone(), seeds);
+        options.dir = Some(dir.to_owned());
+        options
+    };
+    let first = Gossip::start(again(&[&seed], dir.path())).await.unwrap();
+    sees(&seed, "m1", State::Alive).await;
+    sees(&first, "seed", State::Alive).await;
+    let before = first.view().await.unwrap().incarnation;
+    wait_until_async(SOON, "the table is kept", async || {
+        let kept: PathBuf = dir.path().join("table");
+        std::fs::metadata(kept).ok().filter(|it| 300 < it.len()).map(drop)
+    })
+    .await;
+    drop(first);
+    sees(&seed, "m1", State::Dead).await;
+    // No seed is needed a second time.
+    let second = Gossip::start(again(&[], dir.path())).await.unwrap();
+    sees(&second, "seed", State::Alive).await;
+    sees(&seed, "m1", State::Alive).await;
+    assert!(before < second.view().await.unwrap().incarnation);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_and_the_long_expired_are_refused_the_newly_expired_are_not() {
+    let authority = fleet("f");
+    let seed = start(&authority, "seed", &[]).await;
+    let stranger = start(&fleet("f"), "stranger", &[&seed]).await;
+    let old = |text: &str, days: i64| {
+        let then = now() - SignedDuration::from_hours(24 * days);
+        authority.identity(&name(text), &[7; 16], DAY, then).unwrap()
+    };
+    let late = Gossip::start(options(old("late", 5), &[&seed])).await.unwrap();
+    let too_late = Gossip::start(options(old("too-late", 9), &[&seed])).await.unwrap();
+    sees(&seed, "late", State::Alive).await;
+    sees(&late, "seed", State::Alive).await;
+    assert_eq!(state(&seed, "stranger").await, None);
+    assert_eq!(state(&seed, "too-late").await, None);
+    assert_eq!(stranger.view().await.unwrap().members.len(), 1);
+    assert_eq!(too_late.view().await.unwrap().members.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_the_hub_removes_is_cut_off_until_it_is_admitted_again() {
+    let authority = fleet("f");
+    let mut fleet = vec![start(&authority, "hub", &[]).await];
+    for text in ["m1", "m2"] {
+        let next = start(&authority, text, &[&fleet[0]]).await;
+        fleet.push(next);
+    }
+    all_alive(&fleet).await;
+    let floor = Floor { serial: 1, incarnation: Floor::REMOVED, revoked: true };
+    fleet[0].floor(authority.floor(&name("m2"), &floor)).await;
+    sees(&fleet[1], "m2", State::Removed).await;
+    // What a member signs for itself is no floor.
+    let forged = self::fleet("f").floor(&name("m1"), &floor);
+    fleet[1].floor(forged).await;
+    sees(&fleet[0], "m1", State::Alive).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_udp_is_blocked_tcp_carries_it() {
+    let authority = fleet("f");
+    let inside = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let door = inside.local_addr().unwrap();
+    let mut hidden = options(member(&authority, "hidden"), &[]);
+    hidden.advertise = vec![door.to_string()];
+    let hidden = Gossip::start(hidden).await.unwrap();
+    tokio::spawn(forward(inside, hidden.address()));
+    let mut outside = options(member(&authority, "outside"), &[]);
+    outside.seeds = vec![door.to_string()];
+    // It cannot be dialled, so that all goes through the door.
+    outside.listen = "0.0.0.0:0".parse().unwrap();
+    let outside = Gossip::start(outside).await.unwrap();
+    sees(&outside, "hidden", State::Alive).await;
+    sees(&hidden, "outside", State::Alive).await;
+    let head = Head { drifted: 3, ..Head::default() };
+    outside.publish(head).await;
+    wait_until_async(SOON, "the news is through", async || {
+        let head = hidden.head(&name("outside")).await?;
+        (head.drifted == 3).then_some(())
+    })
+    .await;
+}
+
+/// Lets TCP through, and nothing else.
+async fn forward(listener: TcpListener, to: SocketAddr) {
+    loop {
+        let (mut inner, _) = listener.accept().await.unwrap();
+        tokio::spawn(async move {
+            let mut outer = TcpStream::connect(to).await.unwrap();
+            let _ = tokio::io::copy_bidirectional(&mut inner, &mut outer).await;
+        });
+    }
+}

@@ -20,7 +20,7 @@ pub(super) struct Essence<'a> {
 /// `None` where it cannot be told so simply, as with keys that need escapes.
 pub(super) fn of(object: &[u8]) -> Option<Essence<'_>> {
     #[derive(Deserialize)]
-    struct Manager<'a> {
+    struct FieldsEntry<'a> {
         subresource: Option<&'a str>,
     }
     let mut fields = read(str::from_utf8(object).ok()?)?;
@@ -29,7 +29,7 @@ pub(super) fn of(object: &[u8]) -> Option<Essence<'_>> {
     metadata.remove("resourceVersion");
     let all = metadata.remove("managedFields").unwrap_or("[]");
     let all: Vec<&RawValue> = serde_json::from_str(all).ok()?;
-    let of_status = |it: Manager<'_>| it.subresource == Some("status");
+    let of_status = |it: FieldsEntry<'_>| it.subresource == Some("status");
     let all = all.into_iter().map(RawValue::get);
     let managers = all.filter(|it| !serde_json::from_str(it).is_ok_and(of_status)).collect();
     Some(Essence { fields, metadata, managers })

@@ -16,6 +16,7 @@ use crate::{
     disk::Disk,
     identity::{Identity, RecordKeys},
     links::{Heard, Links},
+    report::FleetReport,
 };
 
 /// Frames that wait for the loop.
@@ -23,6 +24,9 @@ const HEARD: usize = 1_024;
 
 /// How often the table is kept, if it changed.
 const KEEP: Duration = Duration::from_secs(10);
+
+/// How long another member is asked for its view.
+const ANSWER: Duration = Duration::from_secs(6);
 
 /// Changes that a slow listener may be behind before it has to look at everything.
 const CHANGES: usize = 1_024;
@@ -70,6 +74,7 @@ enum Command {
     Put { slot: Slot, body: Vec<u8> },
     Floor(Vec<u8>),
     View(oneshot::Sender<View>),
+    Ask { whom: Name, answer: oneshot::Sender<Vec<u8>> },
     Head { of: Name, answer: oneshot::Sender<Option<Head>> },
     Renew(Box<Issued>),
     Leave,
@@ -152,6 +157,14 @@ impl Gossip {
         view.await.ok()
     }
 
+    /// The fleet as another member sees it; `None` if it cannot be asked.
+    pub async fn report_of(&self, whom: &Name) -> Option<FleetReport> {
+        let (answer, report) = oneshot::channel();
+        self.tell(Command::Ask { whom: whom.clone(), answer }).await;
+        let report = tokio::time::timeout(ANSWER, report).await.ok()?.ok()?;
+        serde_json::from_slice(&report).ok()
+    }
+
     /// What a member says of itself.
     pub async fn head(&self, of: &Name) -> Option<Head> {
         let (answer, head) = oneshot::channel();
@@ -230,6 +243,12 @@ impl Loop {
                 self.handle(Event::Frame { from: from.as_str(), bytes: &bytes });
             }
             Heard::Met(name) => self.handle(Event::Met(name)),
+            Heard::Asked { answer } => {
+                let report = FleetReport::from(self.node.view());
+                let report = serde_json::to_vec(&report).expect("a report is plain JSON");
+                // Whoever asked may have gone meanwhile.
+                let _ = answer.send(report);
+            }
             Heard::Undialable(name) => self.handle(Event::Undialable(name)),
         }
     }
@@ -251,6 +270,10 @@ impl Loop {
             Command::Put { slot, body } => self.handle(Event::Put { slot, body: &body }),
             Command::Floor(floor) => self.handle(Event::Floor(&floor)),
             Command::View(answer) => drop(answer.send(self.node.view())),
+            Command::Ask { whom, answer } => {
+                let addresses = self.addresses(&whom);
+                self.links.ask(&whom, addresses, answer);
+            }
             Command::Head { of, answer } => drop(answer.send(self.node.head_of(of.as_str()))),
             Command::Renew(issued) => {
                 self.identity.issued = *issued;

@@ -7,7 +7,7 @@ use kogge_gossip::{Channel, MAX_FRAME, Name};
 use rustls::pki_types::CertificateDer;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf},
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     task::JoinSet,
 };
 
@@ -18,6 +18,11 @@ const STREAM: Duration = Duration::from_secs(5);
 
 /// Streams that are being read or written on one link at a time.
 pub(crate) const STREAMS: usize = 32;
+
+/// Questions on one link at a time, what is asked, and the longest answer.
+pub(crate) const QUESTIONS: u8 = 4;
+const VIEW: &[u8] = b"view";
+const LONGEST_VIEW: usize = 4 << 20;
 
 /// Frames that wait for a TCP link's socket.
 const WAITING: usize = 64;
@@ -63,6 +68,19 @@ impl Link {
         }
     }
 
+    /// Asks for the peer's view of the fleet; only QUIC carries questions.
+    pub fn ask(&self, answer: oneshot::Sender<Vec<u8>>, asking: &mut JoinSet<()>) {
+        if let Self::Quic(connection) = self {
+            let connection = connection.clone();
+            asking.spawn(async move {
+                if let Ok(Ok(view)) = tokio::time::timeout(STREAM, ask(&connection)).await {
+                    // Who asked may not wait any more.
+                    let _ = answer.send(view);
+                }
+            });
+        }
+    }
+
     pub fn close(&self) {
         match self {
             Self::Quic(connection) => connection.close(1u8.into(), b"revoked"),
@@ -77,6 +95,26 @@ async fn write(connection: &quinn::Connection, bytes: &[u8]) -> io::Result<()> {
     stream.write_all(bytes).await?;
     stream.finish()?;
     Ok(())
+}
+
+async fn ask(connection: &quinn::Connection) -> io::Result<Vec<u8>> {
+    let (mut send, mut receive) = connection.open_bi().await?;
+    send.write_all(VIEW).await?;
+    send.finish()?;
+    receive.read_to_end(LONGEST_VIEW).await.map_err(io::Error::other)
+}
+
+async fn answer(
+    (mut send, mut receive): (quinn::SendStream, quinn::RecvStream),
+    heard: mpsc::Sender<Heard>,
+) -> io::Result<()> {
+    if receive.read_to_end(VIEW.len()).await.map_err(io::Error::other)? != VIEW {
+        return Err(io::Error::other("this is no question"));
+    }
+    let (answer, view) = oneshot::channel();
+    heard.send(Heard::Asked { answer }).await.map_err(io::Error::other)?;
+    send.write_all(&view.await.map_err(io::Error::other)?).await?;
+    Ok(send.finish()?)
 }
 
 /// The name on the certificate of the other end.
@@ -107,6 +145,15 @@ pub(crate) async fn read_quic(
                     if let Ok(Ok(bytes)) = read {
                         let _ = heard.send(Heard::Frame { from, bytes: bytes.into() }).await;
                     }
+                });
+                continue;
+            }
+            question = connection.accept_bi(), if reading.len() < STREAMS => {
+                let Ok(question) = question else { return };
+                let heard = heard.clone();
+                reading.spawn(async move {
+                    // Who asked sees a stream that ends too soon.
+                    let _ = tokio::time::timeout(STREAM, answer(question, heard)).await;
                 });
                 continue;
             }

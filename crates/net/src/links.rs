@@ -17,7 +17,7 @@ use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::pki_types::ServerName;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, oneshot},
     task::JoinSet,
     time::{Instant, timeout},
 };
@@ -25,7 +25,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::{
     identity::Identity,
-    link::{Link, SILENCE, STREAMS, open_tcp, peer_of, read_quic},
+    link::{Link, QUESTIONS, SILENCE, STREAMS, open_tcp, peer_of, read_quic},
     tls::{self, Revoked, Tls},
 };
 
@@ -56,6 +56,10 @@ pub(crate) enum Heard {
     /// A seed answered under this name.
     Met(Name),
     Undialable(Name),
+    /// A peer wants to know how the fleet is seen here.
+    Asked {
+        answer: oneshot::Sender<Vec<u8>>,
+    },
 }
 
 enum ToPeer {
@@ -66,6 +70,10 @@ enum ToPeer {
     },
     /// A link that the peer opened, or that was opened without knowing its name.
     Adopt(Link),
+    Ask {
+        answer: oneshot::Sender<Vec<u8>>,
+        addresses: Vec<String>,
+    },
     /// Close all links.
     Close,
 }
@@ -135,6 +143,11 @@ impl Links {
         let _ = self.peer(to).try_send(message);
     }
 
+    /// Asks a member how it sees the fleet; the answer is dropped where it cannot be asked.
+    pub fn ask(&self, whom: &Name, addresses: Vec<String>, answer: oneshot::Sender<Vec<u8>>) {
+        let _ = self.peer(whom).try_send(ToPeer::Ask { answer, addresses });
+    }
+
     /// Refuses a member's certificate and cuts its links.
     pub fn revoke(&self, name: &Name) {
         let mut revoked = self.inner.revoked.write().unwrap_or_else(PoisonError::into_inner);
@@ -195,22 +208,40 @@ impl Links {
                 }
                 ToPeer::Close => open.drain(..).for_each(|it| it.close()),
                 ToPeer::Send { how, bytes, addresses } => {
-                    if open.is_empty() && rest <= Instant::now() {
-                        if let Some((_, link)) = self.dial(&addresses, Some(&name)).await {
-                            open.push(link);
-                        } else {
-                            rest = Instant::now() + REST;
-                            let _ = self.inner.heard.send(Heard::Undialable(name.clone())).await;
-                        }
-                    }
+                    self.have_link(&name, &addresses, &mut open, &mut rest).await;
                     if let Some(link) = open.first() {
                         link.send(how, bytes, &mut writing);
+                    }
+                }
+                ToPeer::Ask { answer, addresses } => {
+                    self.have_link(&name, &addresses, &mut open, &mut rest).await;
+                    if let Some(link) = open.first() {
+                        link.ask(answer, &mut writing);
                     }
                 }
             }
         }
         // Whoever sends now finds a closed queue and starts anew.
         receive.close();
+    }
+
+    /// Dials where no link is open, unless that failed a moment ago.
+    async fn have_link(
+        &self,
+        name: &Name,
+        addresses: &[String],
+        open: &mut Vec<Link>,
+        rest: &mut Instant,
+    ) {
+        if !open.is_empty() || Instant::now() < *rest {
+            return;
+        }
+        if let Some((_, link)) = self.dial(addresses, Some(name)).await {
+            open.push(link);
+        } else {
+            *rest = Instant::now() + REST;
+            let _ = self.inner.heard.send(Heard::Undialable(name.clone())).await;
+        }
     }
 
     /// A link to the first address that answers, if the right member does.
@@ -326,8 +357,7 @@ fn transport() -> Arc<quinn::TransportConfig> {
     let mut config = quinn::TransportConfig::default();
     let streams = u32::try_from(STREAMS).unwrap_or(u32::MAX);
     config.max_concurrent_uni_streams(streams.into());
-    // Nothing here asks for an answer on the same stream.
-    config.max_concurrent_bidi_streams(0u8.into());
+    config.max_concurrent_bidi_streams(QUESTIONS.into());
     config.max_idle_timeout(Some(SILENCE.try_into().expect("30 s is a QUIC time")));
     Arc::new(config)
 }

@@ -91,6 +91,8 @@ async fn members_find_each_other_by_one_seed_and_hear_news() {
         })
         .await;
     }
+    let seen = fleet[0].report_of(&name("m5")).await.unwrap();
+    assert_eq!((seen.from.as_str(), seen.members.len()), ("m5", 6));
     // One stops without a word, one says goodbye.
     drop(fleet.remove(1));
     sees(&fleet[0], "m1", State::Dead).await;

@@ -229,14 +229,14 @@ mod tests {
 
     #[test]
     fn what_is_not_acted_on_is_warned_of() {
-        let spec = json!({"suspension": {"dispatching": true}, "failover": {}});
+        let spec = json!({"suspension": {"dispatching": true}, "failover": {"application": {}}});
         let said = unsupported(&read(Some(&spec)).expect("a spec"));
         assert_eq!(
             said,
             [
                 "spec.suspension.dispatching is not supported yet, so this policy places nothing \
                  while it is set",
-                "spec.failover is stored, and nothing acts on it yet",
+                "spec.failover.application is stored, and nothing acts on it yet",
             ]
         );
     }

@@ -11,7 +11,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 use crate::{
     cache::{Changed, Object},
     context::Shared,
-    controllers::{autoscaler, cluster, placement},
+    controllers::{autoscaler, cluster, failover, placement},
     decisions::Decisions,
     events::Event,
     policies::Policies,
@@ -153,6 +153,7 @@ impl Dispatch {
                     }
                 }
                 News::Decided(template) => look_at("status", template),
+                News::Verdict => look_at("failover", failover::key()),
                 News::Drift { cluster, drift } => self.drift(&cluster, &drift),
                 News::Cluster(name) => {
                     look_at("cluster", ObjectKey::new(cluster::GROUP, "Cluster", "", &name));

@@ -12,7 +12,7 @@ use crate::{
     cache::Cache,
     context::{Context, Shared},
     controllers::{
-        autoscaler::AutoscalerController, cluster::ClusterController,
+        autoscaler::AutoscalerController, cluster::ClusterController, failover::FailoverController,
         federation::FederationController, kustomization::KustomizationController,
         placement::PlacementController, source::SourceController, status::StatusController,
     },
@@ -21,8 +21,10 @@ use crate::{
     events::{self, Recorder},
     git::Git,
     kinds,
+    moves::Moves,
     policies::Policies,
     reports::Reports,
+    verdicts::Verdicts,
     works::{Works, WorksController},
 };
 
@@ -46,6 +48,7 @@ pub enum StartError {
 /// A running hub. Stops when it is dropped.
 pub struct Hub {
     server: ApiServer,
+    verdicts: Verdicts,
     _tasks: JoinSet<()>,
 }
 
@@ -76,18 +79,34 @@ impl Hub {
         tasks.spawn(events::write(client, said, options.now));
         let decisions = Decisions::default();
         let (reports, news) = Reports::new();
+        let verdicts = Verdicts::new(reports.clone());
         let git = Git::new(options.data_dir.join("git"));
-        let mut controllers = start_controllers(&hub, &policies, &reports, &decisions, &mut tasks);
+        let moves = Moves::default();
+        let failover = FailoverController::new(
+            hub.clone(),
+            policies.clone(),
+            reports.clone(),
+            verdicts.clone(),
+            moves.clone(),
+        );
+        let mut controllers =
+            start_controllers(&hub, &policies, &reports, &decisions, moves, &mut tasks);
+        controllers.push(wire(failover, &mut tasks));
         controllers.push(wire(SourceController::new(hub.clone(), git.clone()), &mut tasks));
         controllers.push(wire(KustomizationController::new(hub.clone(), git), &mut tasks));
         let dispatch = Arc::new(Dispatch { hub, policies, decisions, controllers });
         tasks.spawn(dispatch.clone().news(news));
         tasks.spawn(dispatch.changes(server.clone()));
-        Ok(Self { server, _tasks: tasks })
+        Ok(Self { server, verdicts, _tasks: tasks })
     }
 
     pub fn server(&self) -> &ApiServer {
         &self.server
+    }
+
+    /// Where the fleet's word about its clusters is told, by who listens to it.
+    pub fn verdicts(&self) -> &Verdicts {
+        &self.verdicts
     }
 }
 
@@ -96,6 +115,7 @@ fn start_controllers(
     policies: &Policies,
     reports: &Reports,
     decisions: &Decisions,
+    moves: Moves,
     tasks: &mut JoinSet<()>,
 ) -> Vec<Wired> {
     let (hub, reports, decisions) = (|| hub.clone(), || reports.clone(), || decisions.clone());
@@ -105,6 +125,6 @@ fn start_controllers(
         wire(AutoscalerController::new(hub(), policies.clone(), reports()), tasks),
         wire(PlacementController::new(hub(), policies.clone(), reports(), decisions()), tasks),
         wire(WorksController::new(hub().cache.clone(), hub().works.clone()), tasks),
-        wire(StatusController::new(hub(), reports(), decisions()), tasks),
+        wire(StatusController::new(hub(), reports(), decisions(), moves), tasks),
     ]
 }

@@ -17,10 +17,12 @@ mod hub;
 mod kinds;
 mod link;
 mod lock;
+mod moves;
 mod policies;
 mod reports;
 mod room;
 mod runner;
+mod verdicts;
 mod works;
 
 pub use controllers::{
@@ -28,6 +30,7 @@ pub use controllers::{
     federation::{ACCOUNT, clean_member},
 };
 pub use hub::{Hub, Options, StartError};
+pub use verdicts::{Verdict, Verdicts};
 
 /// Whether an object may run on clusters at all; what steers the hub never does.
 pub fn may_run(object: &kogge_member::ObjectKey) -> bool {

@@ -37,6 +37,8 @@ pub(crate) enum News {
         drift: Drift,
     },
     Cluster(String),
+    /// The fleet says something else of its clusters than before.
+    Verdict,
     /// It was decided anew about a template; its binding may be as before.
     Decided(ObjectKey),
     Autoscaler {
@@ -74,6 +76,10 @@ impl Reports {
 
     pub fn decided(&self, template: &ObjectKey) {
         let _ = self.send.send(News::Decided(template.clone()));
+    }
+
+    pub fn fleet_judged(&self) {
+        let _ = self.send.send(News::Verdict);
     }
 
     /// The cluster cannot even be dialled.

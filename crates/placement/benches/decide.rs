@@ -87,6 +87,7 @@ fn main() {
             previous: &previous,
             previous_group: None,
             mode: Mode::Steady,
+            left: &BTreeMap::new(),
         });
         placed += black_box(decision).targets.len();
     }

@@ -26,6 +26,8 @@ pub struct Request<'a> {
     /// The group of `clusterAffinities` in use: earlier ones are not gone back to, but when fresh.
     pub previous_group: Option<&'a str>,
     pub mode: Mode,
+    /// Clusters that failed and that the template was moved off, and why.
+    pub left: &'a BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,6 +131,10 @@ fn candidates<'a>(
     let mut left_out = BTreeMap::new();
     let most = request.template.replicas.unwrap_or(0);
     for cluster in request.clusters {
+        if let Some(why) = request.left.get(&cluster.name) {
+            left_out.insert(cluster.name.clone(), LeftOut::MovedOff(why.clone()));
+            continue;
+        }
         let has = request.previous.get(&cluster.name).map(|it| u64::from(*it));
         let tolerations = &request.placement.cluster_tolerations;
         if let Some(why) = filter(request.template, affinity, tolerations, cluster, has.is_some()) {

@@ -18,6 +18,8 @@ pub enum LeftOut {
     NotServed(String),
     NotReady,
     Leaving,
+    /// It failed, and the template was moved off; why.
+    MovedOff(String),
     /// The policy's rules give weight to other clusters only.
     NoWeight,
     /// Full, for replicas of this template.
@@ -38,6 +40,7 @@ impl LeftOut {
             Self::NotServed(_) => "did not serve the API",
             Self::NotReady => "not ready",
             Self::Leaving => "being removed",
+            Self::MovedOff(_) => "left after a failure",
             Self::NoWeight => "had no weight",
             Self::NoRoom => "had no room",
             Self::NoShare => "got no share",
@@ -59,6 +62,7 @@ impl fmt::Display for LeftOut {
             Self::NotServed(api) => write!(f, "it does not serve {api}"),
             Self::NotReady => f.write_str("it is not ready"),
             Self::Leaving => f.write_str("it is being removed from the fleet"),
+            Self::MovedOff(why) => write!(f, "it was moved off there {why}"),
             Self::NoWeight => f.write_str("the policy's weights give it nothing"),
             Self::NoRoom => f.write_str("it has no room for a replica"),
             Self::NoShare => f.write_str("the other clusters took all replicas"),
@@ -122,14 +126,14 @@ fn untolerated<'a>(taints: &'a [Taint], tolerations: &[Toleration]) -> Option<&'
         .find(|taint| !tolerations.iter().any(|it| tolerates(it, taint)))
 }
 
-fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
+pub(crate) fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
     let effect = toleration.effect.is_empty() || toleration.effect == taint.effect;
     let exists = toleration.operator == "Exists";
     let key = toleration.key == taint.key || (toleration.key.is_empty() && exists);
     effect && key && (exists || toleration.value == taint.value)
 }
 
-fn show(taint: &Taint) -> String {
+pub(crate) fn show(taint: &Taint) -> String {
     match &taint.value[..] {
         "" => format!("{}:{}", taint.key, taint.effect),
         value => format!("{}={value}:{}", taint.key, taint.effect),

@@ -2,13 +2,15 @@
 //!
 //! Reading order: `policy` (what users write), `cluster` (what they choose from), `select` (which
 //! policy a template has), `filter` and `spread` (which clusters), `webster` and `divide` (how
-//! many), `decide` (all of it, with the reasons), `dependencies` (what comes along).
+//! many), `decide` (all of it, with the reasons), `dependencies` (what comes along),
+//! `failover` (what leaves a cluster that failed).
 //! The invariants are in docs/algorithms/placement.md.
 
 pub mod cluster;
 pub mod decide;
 pub mod dependencies;
 pub mod divide;
+pub mod failover;
 pub mod filter;
 pub mod policy;
 pub mod select;

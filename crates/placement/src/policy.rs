@@ -16,7 +16,7 @@ pub struct PolicySpec {
     /// Accepted, not acted on yet: see [`PolicySpec::unsupported`].
     pub dependent_overrides: Vec<String>,
     pub scheduler_name: Option<String>,
-    pub failover: Option<Value>,
+    pub failover: Option<Failover>,
     pub suspension: Option<Value>,
     pub preserve_resources_on_deletion: Option<bool>,
 }
@@ -26,6 +26,52 @@ pub enum ConflictResolution {
     #[default]
     Abort,
     Overwrite,
+}
+
+/// What happens to a template when its cluster fails; `application` is not acted on yet.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Failover {
+    pub application: Option<Value>,
+    pub cluster: Option<ClusterFailover>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClusterFailover {
+    /// `Gracefully` unless given.
+    pub purge_mode: Option<PurgeMode>,
+    /// How long the old copy is kept for a new one that does not get healthy.
+    pub grace_period_seconds: Option<u32>,
+    pub state_preservation: Option<StatePreservation>,
+}
+
+/// How the old copy goes. Older names of Karmada are read as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PurgeMode {
+    /// At once.
+    #[serde(alias = "Immediately")]
+    Directly,
+    /// When the new one is healthy, or the grace period is over.
+    #[default]
+    #[serde(alias = "Graciously")]
+    Gracefully,
+    /// It stays until the policy says otherwise.
+    Never,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StatePreservation {
+    pub rules: Vec<StateRule>,
+}
+
+/// The new copy gets the label, with the value that the old one's status had at the path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StateRule {
+    pub alias_label_name: String,
+    pub json_path: String,
 }
 
 /// `*` for apiVersion or kind is every one, the hub's own kinds excepted.
@@ -197,7 +243,10 @@ impl PolicySpec {
                 placement.cluster_affinities.iter().any(overflows),
             ),
             ("placement.workloadAffinity", placement.workload_affinity.is_some()),
-            ("failover", self.failover.is_some()),
+            (
+                "failover.application",
+                self.failover.as_ref().is_some_and(|it| it.application.is_some()),
+            ),
             ("dependentOverrides", !self.dependent_overrides.is_empty()),
             ("schedulerName", self.scheduler_name.as_ref().is_some_and(other_scheduler)),
         ];
@@ -264,9 +313,9 @@ mod tests {
     #[test]
     fn what_is_not_acted_on_is_named() {
         let spec: PolicySpec = serde_json::from_value(json!({
-            "failover": {}, "placement": {"spreadConstraints": [{"spreadByField": "region"}]}}))
+            "failover": {"application": {}}, "placement": {"spreadConstraints": [{"spreadByField": "region"}]}}))
         .unwrap();
-        assert_eq!(spec.unsupported(), ["placement.spreadConstraints", "failover"]);
+        assert_eq!(spec.unsupported(), ["placement.spreadConstraints", "failover.application"]);
         assert!(spec.withholding().is_empty());
     }
 

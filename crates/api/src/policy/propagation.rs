@@ -167,7 +167,7 @@ fn failover() -> Schema {
             (
                 "application",
                 object(
-                    "When the workload is unhealthy.",
+                    "Not acted on yet. When the workload is unhealthy.",
                     [
                         ("decisionConditions", object("When to move.", decision)),
                         ("purgeMode", purge()),
@@ -183,7 +183,14 @@ fn failover() -> Schema {
                 "cluster",
                 object(
                     "When the cluster fails.",
-                    [("purgeMode", purge()), ("statePreservation", state)],
+                    [
+                        ("purgeMode", purge()),
+                        (
+                            "gracePeriodSeconds",
+                            count("How long the old copy may wait for the new."),
+                        ),
+                        ("statePreservation", state),
+                    ],
                 ),
             ),
         ],

@@ -38,7 +38,10 @@ pub struct BindingSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reschedule_triggered_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub graceful_eviction_tasks: Vec<Value>,
+    pub graceful_eviction_tasks: Vec<EvictionTask>,
+    /// As in the policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failover: Option<Value>,
     /// Bindings that need this one (dependencies).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub required_by: Vec<Value>,
@@ -73,6 +76,40 @@ pub struct TargetCluster {
     pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replicas: Option<u32>,
+}
+
+/// A cluster that failed and is left, or was: while this is here nothing of it goes there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EvictionTask {
+    pub from_cluster: String,
+    /// `Directly`, `Gracefully` or `Never`.
+    pub purge_mode: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
+    pub reason: String,
+    pub message: String,
+    pub producer: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace_period_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub creation_timestamp: Option<Timestamp>,
+    /// Labels for the copies on clusters that are new.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub preserved_label_state: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub clusters_before_failover: Vec<String>,
+    /// Since when the old place is no longer kept. Karmada ends the task at that time; here it
+    /// goes on until the cluster may be placed on again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purged_at: Option<Timestamp>,
+}
+
+impl EvictionTask {
+    /// Whether the old place is still to be held as it was.
+    pub fn keeps_place(&self) -> bool {
+        self.purged_at.is_none() && self.purge_mode != "Directly"
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

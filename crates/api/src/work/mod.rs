@@ -4,8 +4,8 @@ mod binding;
 mod manifest;
 
 pub use binding::{
-    AggregatedStatusItem, BindingSpec, BindingStatus, ObjectReference, ReplicaRequirements,
-    ResourceBinding, TargetCluster,
+    AggregatedStatusItem, BindingSpec, BindingStatus, EvictionTask, ObjectReference,
+    ReplicaRequirements, ResourceBinding, TargetCluster,
 };
 pub use manifest::{ManifestIdentifier, ManifestStatus, Work, WorkSpec, WorkStatus, Workload};
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod autoscaler;
 pub(crate) mod cluster;
+pub(crate) mod failover;
 pub(crate) mod federation;
 pub(crate) mod kustomization;
 pub(crate) mod placement;

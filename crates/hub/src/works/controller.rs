@@ -6,7 +6,7 @@ use std::{
 };
 
 use kogge_agent::link::{Mode, Work};
-use kogge_api::work::{BindingSpec, ResourceBinding};
+use kogge_api::work::{BindingSpec, EvictionTask, ResourceBinding};
 use kogge_member::ObjectKey;
 use serde_json::Value;
 
@@ -61,17 +61,34 @@ impl WorksController {
             if binding.conflict_resolution == "Overwrite" { Mode::Overwrite } else { Mode::Abort };
         let beside = self.needed_beside(template, binding.propagate_deps);
         // Clusters with the same number of replicas share one work.
-        let mut rendered: BTreeMap<Option<u32>, Arc<Work>> = BTreeMap::new();
+        let mut rendered: BTreeMap<(Option<u32>, Labels), Arc<Work>> = BTreeMap::new();
         let mut claims = Claims::new();
         for target in &binding.clusters {
             let divided = target.replicas.filter(|_| bindings::is_divided(binding));
+            let labels = kept_state(binding, &target.name);
             let own = rendered
-                .entry(divided)
-                .or_insert_with(|| render::render(template, divided, mode))
+                .entry((divided, labels.clone()))
+                .or_insert_with(|| render::render_with(template, divided, mode, &labels))
                 .clone();
             let works = claims.entry(target.name.clone()).or_default();
             works.extend(beside.iter().cloned());
             works.push(own);
+        }
+        // What was moved off a cluster that failed stays there until its new place is well; the
+        // claims that its pods mounted stay longer, for what is on their volumes.
+        for task in &binding.graceful_eviction_tasks {
+            let from = &task.from_cluster;
+            if binding.clusters.iter().any(|it| it.name == *from) {
+                continue;
+            }
+            let mut works = beside.clone();
+            if task.keeps_place() {
+                let divided = task.replicas.filter(|_| bindings::is_divided(binding));
+                works.push(render::render(template, divided, mode));
+            } else {
+                works.retain(|it| it.key.kind == "PersistentVolumeClaim");
+            }
+            claims.insert(from.clone(), works);
         }
         claims
     }
@@ -93,6 +110,20 @@ impl WorksController {
         dependencies.set(&ObjectKey::of(template), named);
         works
     }
+}
+
+type Labels = BTreeMap<String, String>;
+
+/// Labels with the state of a copy that failed, for a cluster that the template is new on.
+fn kept_state(binding: &BindingSpec, cluster: &str) -> Labels {
+    let tasks = binding.graceful_eviction_tasks.iter();
+    let is_new = |it: &&EvictionTask| !it.clusters_before_failover.iter().any(|it| it == cluster);
+    tasks.filter(is_new).flat_map(|it| it.preserved_label_state.clone()).collect()
+}
+
+/// The clusters that are left after they failed.
+fn left(binding: &BindingSpec) -> BTreeSet<String> {
+    binding.graceful_eviction_tasks.iter().map(|it| it.from_cluster.clone()).collect()
 }
 
 impl Controller for WorksController {
@@ -120,10 +151,12 @@ impl Controller for WorksController {
         let binding = self.cache.value(&bindings::key_for(key));
         let claims = if let (Some(template), Some(binding)) = (&template, binding) {
             let binding: ResourceBinding = serde_json::from_value(binding).unwrap_or_default();
+            self.works.set_left(key, left(&binding.spec));
             self.claims(template, &binding.spec)
         } else {
             let mut dependencies = lock(&self.dependencies);
             dependencies.set(key, Vec::new());
+            self.works.set_left(key, BTreeSet::new());
             Claims::new()
         };
         // A template that is being deleted waits for its finalizers on the hub only.

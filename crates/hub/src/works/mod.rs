@@ -37,6 +37,8 @@ pub(crate) struct Works {
 #[derive(Default)]
 struct Inner {
     clusters: BTreeMap<String, ClusterWorks>,
+    /// The clusters that each template was moved off after they failed.
+    left: BTreeMap<ObjectKey, BTreeSet<String>>,
     /// Where each template has claims.
     places: BTreeMap<ObjectKey, BTreeSet<(String, ObjectKey)>>,
     /// Every binding has been rendered once: sets are complete from now on.
@@ -71,9 +73,35 @@ impl Works {
         } else {
             inner.places.insert(template.clone(), now.clone())
         };
+        let left = inner.left.get(template).cloned().unwrap_or_default();
         for (cluster, key) in before.unwrap_or_default().difference(&now) {
             if let Some(works) = inner.clusters.get_mut(cluster) {
-                works.release(template, key, deleted);
+                works.release(template, key, deleted || left.contains(cluster));
+            }
+        }
+    }
+
+    /// These clusters a template was moved off after they failed: each such move was decided with
+    /// its own guard, so that its copy goes there without another word.
+    pub fn set_left(&self, template: &ObjectKey, clusters: BTreeSet<String>) {
+        let mut inner = self.lock();
+        if clusters.is_empty() {
+            inner.left.remove(template);
+        } else {
+            inner.left.insert(template.clone(), clusters);
+        }
+    }
+
+    /// Says once more what a cluster lost by failover: its agent may have begun anew since.
+    pub fn repeat_left(&self, cluster: &str) {
+        let mut inner = self.lock();
+        let left = inner.left.iter().filter(|it| it.1.contains(cluster)).map(|it| it.0.clone());
+        let left: Vec<ObjectKey> = left.collect();
+        if let Some(works) = inner.clusters.get_mut(cluster) {
+            for key in left {
+                if !works.objects.contains_key(&key) {
+                    works.tell(&Desired::Remove { key, asked: true });
+                }
             }
         }
     }

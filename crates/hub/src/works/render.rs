@@ -1,6 +1,6 @@
 //! One work from one template. Pure.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use kogge_agent::link::{Mode, Work};
@@ -11,7 +11,20 @@ use serde_json::{Value, json};
 ///
 /// `replicas` is given where they were divided.
 pub(crate) fn render(template: &Value, replicas: Option<u32>, mode: Mode) -> Arc<Work> {
+    render_with(template, replicas, mode, &BTreeMap::new())
+}
+
+/// The same with labels that say what the copy goes on from.
+pub(crate) fn render_with(
+    template: &Value,
+    replicas: Option<u32>,
+    mode: Mode,
+    labels: &BTreeMap<String, String>,
+) -> Arc<Work> {
     let mut object = kogge_sync::strip::for_member(template);
+    for (key, value) in labels {
+        object["metadata"]["labels"][key.as_str()] = value.as_str().into();
+    }
     if let Some(replicas) = replicas {
         let field = if object["kind"] == "Job" { "parallelism" } else { "replicas" };
         object["spec"][field] = replicas.into();

@@ -56,6 +56,7 @@ impl Case {
             previous: &self.previous,
             previous_group: self.group,
             mode: self.mode,
+            left: &BTreeMap::new(),
         })
     }
 

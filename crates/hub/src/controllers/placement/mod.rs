@@ -3,18 +3,20 @@
 //! The rules are the planner's (`kogge-placement`); [`decide`] turns its decision
 //! into what has to be written, this file reads and writes around it.
 
+mod binding;
 mod decide;
 
 use kogge_member::{Error, ObjectKey};
-use kogge_model::Resources;
 use kogge_placement::Cluster;
 use serde_json::json;
 
-use self::decide::{Effect, Observed, decide};
+use self::decide::{Effect, decide};
+pub(crate) use self::decide::{Observed, could_leave};
 use crate::{
     bindings,
     cache::Changed,
     context::Shared,
+    controllers::cluster,
     decisions::Decisions,
     events::Event,
     policies::{self, Policies},
@@ -35,26 +37,6 @@ pub(crate) struct PlacementController {
 impl PlacementController {
     pub fn new(hub: Shared, policies: Policies, reports: Reports, decisions: Decisions) -> Self {
         Self { hub, policies, reports, decisions }
-    }
-
-    fn observe(&self, key: &ObjectKey) -> Observed {
-        let template = self.hub.cache.value(key);
-        let policy = template.as_ref().and_then(|it| self.policies.select(it));
-        let requirements = template.as_ref().map(room::requirements).unwrap_or_default();
-        let clusters = self.policies.clusters();
-        let rooms =
-            clusters.iter().map(|it| (it.name.clone(), self.room(it, &requirements))).collect();
-        Observed {
-            policy,
-            clusters,
-            rooms,
-            binding: self.hub.cache.value(&bindings::key_for(key)),
-            template,
-        }
-    }
-
-    fn room(&self, cluster: &Cluster, requirements: &Resources) -> u32 {
-        room::replicas(self.reports.rooms(&cluster.name).as_deref(), requirements)
     }
 
     async fn apply(&self, key: &ObjectKey, seen: &Observed, effect: Effect) -> Result<(), Error> {
@@ -91,9 +73,37 @@ impl PlacementController {
                     self.hub.events.say(Event::about(template, warning, reason, message));
                 }
             }
+            Effect::SayMoved { from, message } => {
+                let cluster = ObjectKey::new(cluster::GROUP, "Cluster", "", &from);
+                let about = format!("{key}: {message}");
+                let told =
+                    [(seen.template.clone(), message), (self.hub.cache.value(&cluster), about)];
+                for (object, message) in told {
+                    if let Some(object) = object {
+                        self.hub.events.say(Event::about(&object, true, "FailedOver", message));
+                    }
+                }
+            }
         }
         Ok(())
     }
+}
+
+/// Reads what a decision about a template may know.
+pub(crate) fn observe(
+    hub: &Shared,
+    policies: &Policies,
+    reports: &Reports,
+    key: &ObjectKey,
+) -> Observed {
+    let template = hub.cache.value(key);
+    let policy = template.as_ref().and_then(|it| policies.select(it));
+    let requirements = template.as_ref().map(room::requirements).unwrap_or_default();
+    let clusters = policies.clusters();
+    let room = |it: &Cluster| room::replicas(reports.rooms(&it.name).as_deref(), &requirements);
+    let rooms = clusters.iter().map(|it| (it.name.clone(), room(it))).collect();
+    let binding = hub.cache.value(&bindings::key_for(key));
+    Observed { template, policy, clusters, rooms, binding }
 }
 
 impl Controller for PlacementController {
@@ -111,7 +121,7 @@ impl Controller for PlacementController {
     }
 
     async fn reconcile(&self, key: &ObjectKey) -> Result<Again, Error> {
-        let seen = self.observe(key);
+        let seen = observe(&self.hub, &self.policies, &self.reports, key);
         let plan = decide(&seen);
         let is_news = self.decisions.set(key, plan.decision.as_ref());
         for effect in plan.effects {

@@ -15,7 +15,10 @@ use kogge_sync::{
 };
 use serde_json::{Value, json};
 
-use crate::{bindings, decisions::Decision, reports::ObjectReport};
+use crate::{bindings, decisions::Decision, moves::Move, reports::ObjectReport};
+
+/// There while a cluster that failed concerns the template.
+const FAILOVER: &str = "Failover";
 
 /// What was seen of one template, frozen at one instant.
 #[derive(Clone, Debug)]
@@ -26,6 +29,8 @@ pub(super) struct Observed {
     /// The clusters of the binding.
     pub targets: Vec<Target>,
     pub decision: Option<Decision>,
+    /// What failover says of it, while a failed cluster concerns it.
+    pub moves: Option<Move>,
 }
 
 #[derive(Clone, Debug)]
@@ -106,6 +111,13 @@ fn binding_status(seen: &Observed, binding: &ResourceBinding) -> BindingStatus {
         );
         set_condition(&mut status.conditions, condition, seen.now);
         status.scheduler_observed_generation = binding.metadata.generation;
+    }
+    match &seen.moves {
+        Some(it) => {
+            let condition = Condition::new(FAILOVER, it.done, &it.reason, it.message.as_str());
+            set_condition(&mut status.conditions, condition, seen.now);
+        }
+        None => status.conditions.retain(|it| it.kind != FAILOVER),
     }
     let wanted = Wanted::of(&seen.template, bindings::is_divided(&binding.spec));
     let items = seen.targets.iter().map(|it| item(&wanted, it, seen.now));

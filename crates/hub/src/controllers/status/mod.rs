@@ -25,6 +25,7 @@ use crate::{
     context::Shared,
     decisions::Decisions,
     lock::lock,
+    moves::Moves,
     reports::Reports,
     runner::{Again, Controller},
 };
@@ -35,12 +36,13 @@ pub(crate) struct StatusController {
     hub: Shared,
     reports: Reports,
     decisions: Decisions,
+    moves: Moves,
     pace: Mutex<Pace>,
 }
 
 impl StatusController {
-    pub fn new(hub: Shared, reports: Reports, decisions: Decisions) -> Self {
-        Self { hub, reports, decisions, pace: Mutex::default() }
+    pub fn new(hub: Shared, reports: Reports, decisions: Decisions, moves: Moves) -> Self {
+        Self { hub, reports, decisions, moves, pace: Mutex::default() }
     }
 
     fn observe(&self, template: &ObjectKey) -> Option<Observed> {
@@ -61,6 +63,7 @@ impl StatusController {
             now: (self.hub.now)(),
             targets: targets.collect(),
             decision: self.decisions.get(template),
+            moves: self.moves.get(template),
             template: object,
             binding,
         })

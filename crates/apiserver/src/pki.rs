@@ -16,7 +16,7 @@ use rcgen::{
 };
 
 pub(crate) use self::request::USER_UID;
-pub use self::request::{Holder, KeyAndRequest, request, spki_sha256};
+pub use self::request::{Facts, Holder, KeyAndRequest, facts, request, spki_sha256};
 
 const CERTIFICATE: &str = "ca.crt";
 const KEY: &str = "ca.key";

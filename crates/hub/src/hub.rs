@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use kogge_apiserver::{ApiServer, Authorization, Config, User};
+use kogge_apiserver::{ApiServer, Authorization, Config, User, serve::Added};
 use kogge_store::Store;
 use tokio::task::JoinSet;
 
@@ -14,7 +14,8 @@ use crate::{
     controllers::{
         autoscaler::AutoscalerController, cluster::ClusterController, failover::FailoverController,
         federation::FederationController, kustomization::KustomizationController,
-        placement::PlacementController, source::SourceController, status::StatusController,
+        placement::PlacementController, signing::SigningController, source::SourceController,
+        status::StatusController,
     },
     decisions::Decisions,
     dispatch::{Dispatch, Wired, wire},
@@ -23,6 +24,7 @@ use crate::{
     kinds,
     moves::Moves,
     policies::Policies,
+    pull::{self, Agents},
     reports::Reports,
     verdicts::Verdicts,
     works::{Works, WorksController},
@@ -43,17 +45,26 @@ pub struct Options {
 pub enum StartError {
     #[error("could not start the hub's API server")]
     ApiServer(#[from] kogge_apiserver::StartError),
+    #[error("could not say what agents may do")]
+    Grant(#[from] kogge_member::Error),
 }
 
 /// A running hub. Stops when it is dropped.
 pub struct Hub {
     server: ApiServer,
     verdicts: Verdicts,
+    added: Added,
     _tasks: JoinSet<()>,
 }
 
 impl Hub {
+    /// A hub that dials its clusters, and lets no agent in.
     pub async fn start(options: Options) -> Result<Self, StartError> {
+        Self::start_with(options, None).await
+    }
+
+    /// A hub that agents can dial, if it is given what it needs to let them in.
+    pub async fn start_with(options: Options, agents: Option<Agents>) -> Result<Self, StartError> {
         let policies = Policies::default();
         let cache = Cache::default();
         let config = Config {
@@ -76,6 +87,7 @@ impl Hub {
             now: options.now,
         });
         let mut tasks = JoinSet::new();
+        pull::grant(&client).await?;
         tasks.spawn(events::write(client, said, options.now));
         let decisions = Decisions::default();
         let (reports, news) = Reports::new();
@@ -94,14 +106,24 @@ impl Hub {
         controllers.push(wire(failover, &mut tasks));
         controllers.push(wire(SourceController::new(hub.clone(), git.clone()), &mut tasks));
         controllers.push(wire(KustomizationController::new(hub.clone(), git), &mut tasks));
+        let mut added = Added::default();
+        if let Some(agents) = agents {
+            added = pull::added(&hub, &reports, &agents);
+            controllers.push(wire(SigningController::new(hub.clone(), agents), &mut tasks));
+        }
         let dispatch = Arc::new(Dispatch { hub, policies, decisions, controllers });
         tasks.spawn(dispatch.clone().news(news));
         tasks.spawn(dispatch.changes(server.clone()));
-        Ok(Self { server, verdicts, _tasks: tasks })
+        Ok(Self { server, verdicts, added, _tasks: tasks })
     }
 
     pub fn server(&self) -> &ApiServer {
         &self.server
+    }
+
+    /// What is served beside the API, to agents.
+    pub fn added(&self) -> Added {
+        self.added.clone()
     }
 
     /// Where the fleet's word about its clusters is told, by who listens to it.

@@ -19,6 +19,7 @@ mod link;
 mod lock;
 mod moves;
 mod policies;
+pub mod pull;
 mod reports;
 mod room;
 mod runner;

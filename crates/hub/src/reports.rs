@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use jiff::{SignedDuration, Timestamp};
 use kogge_agent::link::{ClusterState, Drift, Note, Outcome, Report, Room, Unready};
 use kogge_member::ObjectKey;
 use serde_json::Value;
@@ -23,6 +24,14 @@ pub(crate) struct ObjectReport {
     /// The member object's generation when `status` was read.
     pub generation: i64,
     pub status: Option<Value>,
+}
+
+/// How long an agent that dials the hub may be silent.
+pub(crate) const SILENCE: SignedDuration = SignedDuration::from_secs(10);
+
+/// Whether an agent that was last heard at `last` has been silent for too long.
+pub(crate) fn is_silent(last: Timestamp, now: Timestamp) -> bool {
+    SILENCE < now.duration_since(last)
 }
 
 /// Whom a report concerns.
@@ -60,6 +69,8 @@ struct Inner {
     clusters: BTreeMap<String, ClusterState>,
     held: BTreeMap<String, (usize, usize)>,
     autoscalers: BTreeMap<String, BTreeMap<String, Value>>,
+    /// When agents that dial the hub were last heard.
+    heard: BTreeMap<String, Timestamp>,
 }
 
 impl Reports {
@@ -112,6 +123,18 @@ impl Reports {
         self.lock().clusters.get(cluster).and_then(|it| it.rooms.clone())
     }
 
+    /// An agent that dials the hub is there. News only if it was silent for long, or never heard.
+    pub fn heard(&self, cluster: &str, now: Timestamp) {
+        let before = self.lock().heard.insert(cluster.to_owned(), now);
+        if before.is_none_or(|it| is_silent(it, now)) {
+            let _ = self.send.send(News::Cluster(cluster.to_owned()));
+        }
+    }
+
+    pub fn last_heard(&self, cluster: &str) -> Option<Timestamp> {
+        self.lock().heard.get(cluster).copied()
+    }
+
     pub fn held(&self, cluster: &str) -> Option<(usize, usize)> {
         self.lock().held.get(cluster).copied()
     }
@@ -129,6 +152,7 @@ impl Reports {
     pub fn forget_cluster(&self, cluster: &str) {
         let mut inner = self.lock();
         inner.clusters.remove(cluster);
+        inner.heard.remove(cluster);
         inner.held.remove(cluster);
         for reports in inner.objects.values_mut() {
             reports.remove(cluster);

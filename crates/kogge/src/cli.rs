@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Write};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use crate::commands::{apply, hub, init, join, sim, unjoin, up, why};
+use crate::commands::{agent, apply, hub, init, join, sim, token, unjoin, up, why};
 
 /// Many Kubernetes clusters, used as one
 #[derive(Debug, Parser)]
@@ -31,6 +31,8 @@ enum LogFormat {
 enum Command {
     Up(up::Args),
     Hub(hub::Args),
+    Agent(agent::Args),
+    Token(token::Args),
     Init(init::Args),
     Apply(apply::Args),
     Why(why::Args),
@@ -43,7 +45,7 @@ impl Cli {
     /// Sends logs to standard error. `RUST_LOG` is obeyed where it is set.
     pub fn log(&self) {
         let level = match (self.verbose, &self.command) {
-            (0, Command::Hub(_) | Command::Sim(_)) | (1, _) => "info",
+            (0, Command::Hub(_) | Command::Agent(_) | Command::Sim(_)) | (1, _) => "info",
             (0, _) => "warn",
             _ => "debug,hyper=info,h2=info,rustls=info,tower=info",
         };
@@ -63,6 +65,8 @@ impl Cli {
         match &self.command {
             Command::Up(args) => up::run(args, out).await,
             Command::Hub(args) => hub::run(args, out).await,
+            Command::Agent(args) => Box::pin(agent::run(args, out)).await,
+            Command::Token(args) => token::run(args, out).await,
             Command::Init(args) => init::run(args, out),
             Command::Apply(args) => apply::run(args, out).await,
             Command::Why(args) => why::run(args, out).await,

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use kube::config::Kubeconfig;
 use serde_json::{Value, json};
 
 /// One context: a cluster and an admin with a client certificate.
@@ -78,6 +79,11 @@ impl Target {
         from_file(&path, self.context.as_deref()).await
     }
 
+    /// The address of the hub.
+    pub fn server(&self) -> anyhow::Result<String> {
+        server(&self.path()?, self.context.as_deref())
+    }
+
     fn path(&self) -> anyhow::Result<PathBuf> {
         if let Some(path) = &self.kubeconfig {
             return Ok(path.clone());
@@ -94,6 +100,19 @@ impl Target {
             ),
         }
     }
+}
+
+/// The server of a context in a kubeconfig file.
+fn server(path: &Path, context: Option<&str>) -> anyhow::Result<String> {
+    let read = || format!("could not read kubeconfig {}", path.display());
+    let config = Kubeconfig::read_from(path).with_context(read)?;
+    let wanted = context.map(str::to_owned).or_else(|| config.current_context.clone());
+    let wanted = wanted.unwrap_or_default();
+    let found = config.contexts.iter().find(|it| it.name == wanted);
+    let cluster = found.and_then(|it| it.context.as_ref()).map(|it| &it.cluster);
+    let named = config.clusters.iter().find(|it| Some(&it.name) == cluster);
+    let server = named.and_then(|it| it.cluster.as_ref()?.server.clone());
+    server.with_context(|| format!("context {wanted:?} of {} names no server", path.display()))
 }
 
 /// A client of a context in a kubeconfig file.

@@ -3,18 +3,17 @@
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::Path,
-    sync::Arc,
 };
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use kogge_apiserver::{
     ApiServer,
-    authn::Tokens,
     pki::Authority,
-    serve::{self, Serving, TlsConfig},
+    serve::{self, Added, Serving, TlsConfig},
     user::MASTERS,
 };
+use kogge_hub::pull::{CLUSTERS, GRACE};
 use tokio::net::TcpListener;
 
 use crate::kubeconfig::Entry;
@@ -47,15 +46,16 @@ pub struct Endpoint {
     pub admin: Entry,
 }
 
+/// Serves on a socket; `added` is what is served beside the API, and who else is let in.
 pub async fn serve(
     server: &ApiServer,
     place: &Place<'_>,
-    tokens: Vec<Arc<dyn Tokens>>,
+    added: Added,
     now: Timestamp,
 ) -> anyhow::Result<Endpoint> {
     let listener = bind(place.address, place.port).await?;
     let address = listener.local_addr().context("could not read the address of a listener")?;
-    let authority = Authority::load_or_create(place.pki, &format!("kogge {}", place.name), now)?;
+    let authority = authority(place.pki, place.name, now)?;
     let mut names: Vec<String> =
         ["localhost", "127.0.0.1", "kubernetes", "kubernetes.default"].map(String::from).into();
     if !place.address.is_unspecified() {
@@ -67,10 +67,10 @@ pub async fn serve(
     let tls = TlsConfig {
         identity: authority.server(&names, now)?,
         client_authority_pem: Some(authority.certificate_pem().to_owned()),
-        late: None,
+        late: added.beside.as_ref().map(|_| (CLUSTERS.to_owned(), GRACE)),
     };
     let admin = authority.client("kogge-admin", MASTERS, now)?;
-    let serving = serve::listen(server.clone(), listener, &tls, tokens)?;
+    let serving = serve::listen_with(server.clone(), listener, &tls, added)?;
     let host = place.names.first().cloned().unwrap_or_else(|| reachable(address).to_string());
     let host = if host.contains(':') { format!("[{host}]") } else { host };
     Ok(Endpoint {
@@ -83,6 +83,11 @@ pub async fn serve(
             key: admin.key_pem,
         },
     })
+}
+
+/// The authority of a server of that name; made where there is none.
+pub fn authority(pki: &Path, name: &str, now: Timestamp) -> anyhow::Result<Authority> {
+    Ok(Authority::load_or_create(pki, &format!("kogge {name}"), now)?)
 }
 
 /// An address that says "everywhere" is reached on this machine.

@@ -8,7 +8,7 @@ use rcgen::{
     KeyUsagePurpose, SanType, date_time_ymd, string::Ia5String,
 };
 use sha2::{Digest as _, Sha256};
-use x509_parser::prelude::FromDer as _;
+use x509_parser::{extensions::GeneralName, prelude::FromDer as _};
 
 use super::{Authority, PkiError};
 
@@ -53,6 +53,31 @@ pub fn spki_sha256(certificate_pem: &str) -> Result<[u8; 32], PkiError> {
     let (_, certificate) = x509_parser::certificate::X509Certificate::from_der(&pem.contents)
         .map_err(|_| PkiError::NotACertificate)?;
     Ok(Sha256::digest(certificate.public_key().raw).into())
+}
+
+/// What a certificate says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    pub expires: Timestamp,
+    /// The first URI among its names.
+    pub uri: Option<String>,
+}
+
+/// Reads the first certificate of a PEM text.
+pub fn facts(certificate_pem: &str) -> Result<Facts, PkiError> {
+    let (_, pem) = x509_parser::pem::parse_x509_pem(certificate_pem.as_bytes())
+        .map_err(|_| PkiError::NotACertificate)?;
+    let (_, certificate) = x509_parser::certificate::X509Certificate::from_der(&pem.contents)
+        .map_err(|_| PkiError::NotACertificate)?;
+    let names = certificate.subject_alternative_name().ok().flatten();
+    let names = names.iter().flat_map(|it| &it.value.general_names);
+    let uri = names.into_iter().find_map(|it| match it {
+        GeneralName::URI(uri) => Some((*uri).to_owned()),
+        _ => None,
+    });
+    let expires = Timestamp::from_second(certificate.validity().not_after.timestamp())
+        .map_err(|_| PkiError::NotACertificate)?;
+    Ok(Facts { expires, uri })
 }
 
 impl Authority {
@@ -103,15 +128,14 @@ mod tests {
         };
         let life = Duration::from_secs(90);
         let pem = authority.certify(&asked.request_pem, &holder, now, life).unwrap();
+        let facts = facts(&pem).unwrap();
+        assert_eq!(facts.uri.as_deref(), Some("kogge://hub/cluster/eu"));
+        assert_eq!(facts.expires.as_second(), now.as_second() + 90);
         let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).unwrap();
         let user = crate::authn::user_of_certificate(&pem.contents).unwrap();
         assert_eq!(user.name, "system:cluster:eu");
         assert_eq!((user.uid.as_str(), user.is_master()), ("1234", false));
         assert!(user.is_in("system:clusters"));
-        let (_, certificate) =
-            x509_parser::certificate::X509Certificate::from_der(&pem.contents).unwrap();
-        let ends = certificate.validity().not_after.timestamp();
-        assert_eq!(ends, now.as_second() + 90);
     }
 
     #[test]

@@ -6,5 +6,6 @@ pub(crate) mod failover;
 pub(crate) mod federation;
 pub(crate) mod kustomization;
 pub(crate) mod placement;
+pub(crate) mod signing;
 pub(crate) mod source;
 pub(crate) mod status;

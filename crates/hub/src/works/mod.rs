@@ -122,6 +122,16 @@ impl Works {
         }
     }
 
+    /// The identity of the hub's store.
+    pub fn hub(&self) -> &str {
+        &self.hub
+    }
+
+    /// Whether every binding has been rendered once.
+    pub fn is_complete(&self) -> bool {
+        self.lock().complete
+    }
+
     /// From now on what a set lacks may be deleted.
     pub fn complete(&self) {
         let mut inner = self.lock();

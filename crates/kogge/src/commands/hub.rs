@@ -5,11 +5,12 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context as _;
-use jiff::Timestamp;
-use kogge_hub::{Hub, Options};
+use jiff::{SignedDuration, Timestamp};
+use kogge_hub::{Hub, Options, pull::Agents};
 use kogge_store::Embedded;
 
 use crate::{
@@ -41,13 +42,29 @@ pub struct Args {
     /// Name or address that clients use, for the certificate; the first is put in the kubeconfig
     #[arg(long = "name", value_name = "NAME")]
     names: Vec<String>,
+    /// How long the certificate of an agent lives; it is renewed at two thirds
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = life)]
+    agent_certificate_life: Duration,
+}
+
+/// As `--agent-certificate-life` has it.
+pub const CERTIFICATE_LIFE: Duration = Duration::from_hours(24);
+
+/// A time that is more than none, such as 24h or 90s.
+pub fn life(text: &str) -> Result<Duration, String> {
+    let time: SignedDuration =
+        text.parse().map_err(|_| format!("{text:?} is no time; say 24h or 30m"))?;
+    if time <= SignedDuration::ZERO {
+        return Err("it must be more than 0".to_owned());
+    }
+    Ok(time.unsigned_abs())
 }
 
 pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut stop = Stop::listen()?;
     let dir = args.data_dir.clone().map_or_else(data_dir::default, Ok)?;
     data_dir::create(&dir)?;
-    let hub = start(&dir, clock::now).await?;
+    let hub = start(&dir, clock::now, args.agent_certificate_life).await?;
     let place = Place {
         name: CONTEXT,
         pki: &dir.join("hub/pki"),
@@ -56,12 +73,13 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
         names: &args.names,
     };
     let Endpoint { serving, admin } =
-        serving::serve(hub.server(), &place, Vec::new(), clock::now()).await?;
+        serving::serve(hub.server(), &place, hub.added(), clock::now()).await?;
     let path = dir.join("kubeconfig");
     writeln!(out, "The fleet is served at {}", admin.server)?;
     kubeconfig::write(&path, &kubeconfig::build(&[admin]))?;
     writeln!(out, "Its admin kubeconfig: {}", path.display())?;
     writeln!(out, "Add a cluster with: kogge join NAME --cluster-kubeconfig FILE")?;
+    writeln!(out, "or, where the hub cannot dial it, with: kogge token create")?;
     out.flush()?;
     stop.asked().await;
     serving.stop().await;
@@ -69,10 +87,13 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
 }
 
 /// Opens the hub's store in a data directory and starts the hub over it.
-pub async fn start(dir: &Path, now: fn() -> Timestamp) -> anyhow::Result<Hub> {
+pub async fn start(dir: &Path, now: fn() -> Timestamp, life: Duration) -> anyhow::Result<Hub> {
     let store = open_store(&dir.join("hub/store")).await?;
     let options = Options { store: Arc::new(store), data_dir: dir.join("hub"), now };
-    Hub::start(options).await.context("could not start the hub")
+    let authority = serving::authority(&dir.join("hub/pki"), CONTEXT, now())?;
+    Hub::start_with(options, Some(Agents { authority, life }))
+        .await
+        .context("could not start the hub")
 }
 
 /// Opens a store without blocking others: reading a large one takes a second.

@@ -1,10 +1,12 @@
 //! One module for each command: its arguments, and `run`.
 
+pub mod agent;
 pub mod apply;
 pub mod hub;
 pub mod init;
 pub mod join;
 pub mod sim;
+pub mod token;
 pub mod unjoin;
 pub mod up;
 pub mod why;

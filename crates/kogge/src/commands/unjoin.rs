@@ -33,6 +33,12 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
         .get(&clusters, "", name)
         .await
         .with_context(|| format!("{name} is no cluster of this fleet"))?;
+    if cluster.pointer("/spec/syncMode") == Some(&"Pull".into()) {
+        // Its agent hears of it, and stops.
+        gone(hub.delete(&clusters, "", name, &DeleteOptions::default()).await)?;
+        writeln!(out, "{name} left the fleet; its agent stops, its workloads go on running")?;
+        return Ok(());
+    }
     let member = match connect(&hub, &cluster).await {
         Ok(member) => Some(member),
         Err(error) if args.force => {

@@ -17,6 +17,7 @@ use kogge_api::{
 use kogge_member::ObjectKey;
 
 use super::credentials::{Access, Missing, join_command, secret_key};
+use super::silence;
 
 /// As agents report it.
 const UNREACHABLE: &str = "ClusterNotReachable";
@@ -45,6 +46,10 @@ pub(super) struct Observed {
     pub state: Option<ClusterState>,
     /// Deletions on the member that wait for a person: how many, of how many.
     pub held: Option<(usize, usize)>,
+    /// When its agent last dialled, or brought something; none if the hub dials.
+    pub heard: Option<Timestamp>,
+    /// When the hub started.
+    pub since: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +64,8 @@ pub(super) enum Effect {
         reason: &'static str,
         message: String,
     },
+    /// Its agent, that dialled the hub, speaks for nobody any more.
+    Forget,
     StopAgent,
     StartAgent(Access),
     RenewConnections,
@@ -126,10 +133,18 @@ fn is_approved(seen: &Observed) -> bool {
 
 /// What goes with a Cluster that was deleted, and what a person has to know of what does not.
 fn farewell(seen: &Observed, deleted: &Cluster) -> Vec<Effect> {
-    if seen.cluster.is_some() || deleted.spec.sync_mode != SyncMode::Push {
+    if seen.cluster.is_some() {
         return Vec::new();
     }
     let name = &deleted.metadata.name;
+    if deleted.spec.sync_mode == SyncMode::Pull {
+        let message = format!(
+            "{name} left the fleet: its agent stops, its workloads go on running there and still \
+             have the label {MANAGED_LABEL}"
+        );
+        let say = Effect::Say { warning: false, reason: "LeftTheFleet", message };
+        return vec![Effect::Forget, say];
+    }
     let mut message = format!(
         "{name} left the fleet, and its workloads go on running there; unless kogge unjoin took \
          them off, they still have the label {MANAGED_LABEL}, and namespace {SYSTEM_NAMESPACE} and \
@@ -197,10 +212,16 @@ fn ready(seen: &Observed, cluster: &Cluster) -> Condition {
         );
         return Condition::new("Ready", False, DUPLICATE, message);
     }
-    if cluster.spec.sync_mode == SyncMode::Push
-        && let Err(missing) = &seen.access
-    {
-        return Condition::new("Ready", False, missing.reason, &missing.message);
+    match (cluster.spec.sync_mode, &seen.access) {
+        (SyncMode::Pull, _) => {
+            if let Some(condition) = silence::ready(seen, cluster) {
+                return condition;
+            }
+        }
+        (SyncMode::Push, Err(missing)) => {
+            return Condition::new("Ready", False, missing.reason, &missing.message);
+        }
+        (SyncMode::Push, Ok(_)) => {}
     }
     match seen.state.as_ref().and_then(|it| it.ready.as_ref()) {
         None => Condition::new("Ready", Unknown, "Connecting", "waiting for its first answer"),
@@ -210,8 +231,14 @@ fn ready(seen: &Observed, cluster: &Cluster) -> Condition {
         Some(Err(Unready { reason, message })) => {
             let mut message = message.clone();
             if reason == "CredentialsRefused" {
-                let command = join_command(&cluster.metadata.name);
-                message.push_str(&format!("; for new credentials, run: {command}"));
+                let help = match cluster.spec.sync_mode {
+                    SyncMode::Push => {
+                        let command = join_command(&cluster.metadata.name);
+                        format!("; for new credentials, run: {command}")
+                    }
+                    SyncMode::Pull => "; see the kubeconfig that its agent was given".to_owned(),
+                };
+                message.push_str(&help);
             }
             Condition::new("Ready", False, reason.as_ref(), message)
         }

@@ -5,6 +5,7 @@
 
 mod credentials;
 mod decide;
+mod silence;
 mod token;
 mod twins;
 
@@ -15,6 +16,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use jiff::Timestamp;
 use kogge_api::fleet::Cluster;
 use kogge_member::{Client, DeleteOptions, Error, ObjectKey, Resource, object};
 use serde_json::{Value, json};
@@ -26,6 +28,7 @@ pub(crate) use self::decide::DUPLICATE;
 use self::{
     credentials::Missing,
     decide::{APPROVE_DELETIONS, Effect, Observed, Plan, decide},
+    silence::look_again,
     token::Renewal,
     twins::Twins,
 };
@@ -54,6 +57,7 @@ pub(crate) struct ClusterController {
     twins: Mutex<Twins>,
     /// Clusters that were deleted, as they were, until that is seen to.
     deleted: Mutex<BTreeMap<String, Value>>,
+    since: Timestamp,
 }
 
 struct Running {
@@ -65,9 +69,11 @@ struct Running {
 
 impl ClusterController {
     pub fn new(hub: Shared, reports: Reports) -> Self {
+        let since = (hub.now)();
         Self {
             hub,
             reports,
+            since,
             running: Mutex::default(),
             twins: Mutex::default(),
             deleted: Mutex::default(),
@@ -92,6 +98,8 @@ impl ClusterController {
             running: running.get(&key.name).map(|it| it.access.clone()),
             state: self.reports.cluster(&key.name),
             held: self.reports.held(&key.name),
+            heard: self.reports.last_heard(&key.name),
+            since: self.since,
         }
     }
 
@@ -102,6 +110,7 @@ impl ClusterController {
                     lock(&self.running).remove(&key.name);
                     self.reports.forget_cluster(&key.name);
                 }
+                Effect::Forget => self.reports.forget_cluster(&key.name),
                 Effect::StartAgent(access) => self.start(key, access).await?,
                 Effect::ApproveDeletions => {
                     self.hub.works.approve_deletions(&key.name);
@@ -286,8 +295,8 @@ impl Controller for ClusterController {
 
     async fn reconcile(&self, key: &ObjectKey) -> Result<Again, Error> {
         self.renew(key).await;
-        let plan = decide(&self.observe(key));
-        self.apply(key, plan).await?;
-        Ok(Some(RESYNC))
+        let seen = self.observe(key);
+        self.apply(key, decide(&seen)).await?;
+        Ok(Some(look_again(&seen).unwrap_or(RESYNC)))
     }
 }

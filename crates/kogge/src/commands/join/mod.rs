@@ -106,11 +106,12 @@ async fn release(cluster: &Client) -> anyhow::Result<()> {
 }
 
 /// As the hub names clusters.
-fn name(text: &str) -> Result<String, String> {
+pub fn name(text: &str) -> Result<String, String> {
     kogge_model::names::dns_subdomain(text).map(|()| text.to_owned())
 }
 
-fn label(text: &str) -> Result<(String, String), String> {
+/// `KEY=VALUE`
+pub fn label(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
     pair.map(|(key, value)| (key.to_owned(), value.to_owned()))
         .ok_or_else(|| format!("{text} is no label; say KEY=VALUE"))
@@ -158,7 +159,7 @@ fn authority(cluster: &Cluster) -> anyhow::Result<Option<Vec<u8>>> {
 }
 
 /// Version and rights; returns the uid that tells clusters apart.
-async fn check(cluster: &Client) -> anyhow::Result<String> {
+pub async fn check(cluster: &Client) -> anyhow::Result<String> {
     let version = cluster.raw("/version").await.context("the cluster does not answer")?;
     let version: Value = serde_json::from_str(&version).context("/version is not JSON")?;
     let minor: String =
@@ -232,7 +233,8 @@ impl Kinds {
     }
 }
 
-fn namespace_object() -> Value {
+/// The namespace of kogge's own objects.
+pub fn namespace_object() -> Value {
     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM_NAMESPACE}})
 }
 

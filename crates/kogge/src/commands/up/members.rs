@@ -3,7 +3,7 @@
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use kogge_apiserver::{Authorization, User, authn::StaticTokens};
+use kogge_apiserver::{Authorization, User, authn::StaticTokens, serve::Added};
 use kogge_sim::{Faults, SimMember, SimOptions};
 
 use super::ADDRESS;
@@ -48,8 +48,8 @@ impl Member {
             port: Port::Rather(hub::PORT + number),
             names: &[],
         };
-        let endpoint =
-            serving::serve(sim.server(), &served, vec![Arc::new(known)], clock::now()).await?;
+        let added = Added { tokens: vec![Arc::new(known)], ..Added::default() };
+        let endpoint = serving::serve(sim.server(), &served, added, clock::now()).await?;
         Ok(Self { region: region(number), name, token, endpoint, _sim: sim })
     }
 

@@ -88,7 +88,7 @@ struct Fleet {
 
 impl Fleet {
     async fn start(args: &Args, dir: &Path, out: &mut dyn Write) -> anyhow::Result<Self> {
-        let hub = hub::start(dir, clock::now).await?;
+        let hub = hub::start(dir, clock::now, hub::CERTIFICATE_LIFE).await?;
         let place = Place {
             name: CONTEXT,
             pki: &dir.join("hub/pki"),
@@ -96,7 +96,7 @@ impl Fleet {
             port: args.port.map_or(Port::Rather(hub::PORT), Port::Exactly),
             names: &[],
         };
-        let front = serving::serve(hub.server(), &place, Vec::new(), clock::now()).await?;
+        let front = serving::serve(hub.server(), &place, hub.added(), clock::now()).await?;
         writeln!(
             out,
             "hub      {}{}",

@@ -14,6 +14,8 @@ fn cluster(ready: Result<(), Unready>) -> Observed {
         running: Some(access()),
         state: Some(ClusterState { ready: Some(ready), ..ClusterState::default() }),
         held: None,
+        heard: None,
+        since: Timestamp::UNIX_EPOCH,
     }
 }
 
@@ -153,4 +155,53 @@ fn who_is_deleted_takes_its_secret_along_and_says_what_stays() {
     check_farewell(Some(("kogge-system", "cluster-eu")), true, "go on running");
     check_farewell(Some(("shop", "mine")), false, "so is Secret shop/mine here");
     check_farewell(None, false, "go on running");
+}
+
+fn pulled(heard: Option<i64>, now: i64) -> Observed {
+    let mut seen = cluster(Ok(()));
+    let mut cluster = named("eu");
+    cluster.spec.sync_mode = SyncMode::Pull;
+    seen.cluster = Some(cluster);
+    (seen.access, seen.running) = (Err(Missing { reason: "None", message: "none".into() }), None);
+    let at = |second| Timestamp::from_second(second).expect("small numbers");
+    (seen.heard, seen.now) = (heard.map(at), at(now));
+    seen
+}
+
+#[track_caller]
+fn check_pulled(mut seen: Observed, want: &str) -> Condition {
+    assert_eq!(play(&mut seen), []);
+    let ready = condition(&seen, "Ready");
+    assert_eq!(ready.reason, want, "{}", ready.message);
+    ready
+}
+
+#[test]
+fn a_cluster_whose_agent_dials_is_ready_until_its_agent_is_silent() {
+    check_pulled(pulled(Some(100), 110), "ClusterReady");
+    let silent = check_pulled(pulled(Some(100), 111), "AgentSilent");
+    assert_eq!(silent.status, Unknown);
+    assert!(silent.message.contains("last heard at 1970-01-01T00:01:40Z"), "{}", silent.message);
+    let never = check_pulled(pulled(None, 11), "AgentSilent");
+    assert!(never.message.contains("since the hub started"), "{}", never.message);
+}
+
+#[test]
+fn a_hub_that_has_just_started_leaves_what_it_said_before() {
+    let mut seen = pulled(Some(100), 101);
+    play(&mut seen);
+    (seen.heard, seen.state) = (None, None);
+    seen.since = seen.now;
+    check_pulled(seen, "ClusterReady");
+    let mut new = pulled(None, 1);
+    new.state = None;
+    check_pulled(new, "Connecting");
+}
+
+#[test]
+fn an_agent_that_dials_is_forgotten_with_its_cluster() {
+    let mut seen = pulled(Some(100), 101);
+    seen.deleted = seen.cluster.take();
+    let effects = play(&mut seen);
+    assert!(matches!(&effects[..], [Effect::Forget, Effect::Say { .. }]), "{effects:?}");
 }

@@ -1,0 +1,231 @@
+//! What the hub serves beside the Kubernetes API: the works of a cluster to its agent, and a place
+//! for its reports. Only the agent with that very cluster's certificate is let in.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::BoxStream};
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Limited};
+use kogge_agent::{
+    link::{Desired, Report},
+    wire::{HEARTBEAT, SILENCE, ToAgent},
+};
+use kogge_api::fleet::{Cluster, SyncMode};
+use kogge_apiserver::{
+    Body, User,
+    serve::{Beside, Draining, Incoming},
+};
+use kogge_member::ObjectKey;
+use serde_json::json;
+use tokio::time::{Interval, MissedTickBehavior};
+
+use super::{AUTHORITY_PATH, CLUSTERS, user_of};
+use crate::{context::Shared, controllers::cluster, reports::Reports};
+
+/// The paths that are served here.
+const PREFIX: &str = "/kogge/v1/";
+
+/// The largest post of reports. An agent sends 500 at most.
+const LARGEST_POST: usize = 32 * 1024 * 1024;
+
+/// An agent that brings nothing for so long is gone, and its stream is not kept.
+const GONE_AFTER: Duration = SILENCE.saturating_mul(3);
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Routes {
+    pub hub: Shared,
+    pub reports: Reports,
+    pub authority_pem: Arc<str>,
+}
+
+impl Beside for Routes {
+    fn has(&self, path: &str) -> bool {
+        path.starts_with(PREFIX)
+    }
+
+    fn answer(
+        &self,
+        user: Arc<User>,
+        request: Request<Incoming>,
+    ) -> BoxFuture<'static, Response<Body>> {
+        let routes = self.clone();
+        async move {
+            let asked = routes.route(&user, request).await;
+            asked.unwrap_or_else(|refusal| refusal)
+        }
+        .boxed()
+    }
+}
+
+impl Routes {
+    async fn route(
+        &self,
+        user: &User,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Response<Body>> {
+        let path = request.uri().path().to_owned();
+        if path == AUTHORITY_PATH && request.method() == Method::GET {
+            let pem = Body::whole(self.authority_pem.to_string());
+            return Ok(answer(StatusCode::OK, "application/x-pem-file", pem));
+        }
+        let cluster = path.strip_prefix(PREFIX).and_then(|it| it.strip_prefix("clusters/"));
+        let Some((name, what)) = cluster.and_then(|it| it.split_once('/')) else {
+            return Err(refusal(404, "NotFound", &format!("there is nothing at {path}")));
+        };
+        if user.name != user_of(name) || !user.is_in(CLUSTERS) {
+            let message = format!("only the agent of {name} may do this, not {}", user.name);
+            return Err(refusal(403, "Forbidden", &message));
+        }
+        // Before that, a cluster that is not known may be one that was not read yet.
+        if !self.hub.works.is_complete() {
+            return Err(refusal(503, "ServiceUnavailable", "the hub is starting"));
+        }
+        let draining = request.extensions().get::<Draining>().cloned();
+        match (request.method(), what) {
+            (&Method::GET, "desired") => Ok(self.desired(name, &user.uid, draining)),
+            (&Method::POST, "reports") => {
+                if let Some(why) = self.no_member(name, &user.uid) {
+                    return Err(refusal(403, "Forbidden", &why));
+                }
+                self.take(name, request.into_body()).await
+            }
+            _ => Err(refusal(404, "NotFound", &format!("there is nothing at {path}"))),
+        }
+    }
+
+    /// Why a cluster is none of the fleet's, if it is not.
+    fn no_member(&self, name: &str, id: &str) -> Option<String> {
+        let key = ObjectKey::new(cluster::GROUP, "Cluster", "", name);
+        let found = self.hub.cache.value(&key).and_then(|it| serde_json::from_value(it).ok());
+        let found: Option<Cluster> = found;
+        match found {
+            None => Some(format!("{name} is no cluster of this fleet, or no longer")),
+            Some(it) if it.metadata.deletion_timestamp.is_some() => {
+                Some(format!("{name} is leaving the fleet"))
+            }
+            Some(it) if it.spec.sync_mode != SyncMode::Pull => {
+                Some(format!("the hub dials {name} itself: its spec.syncMode is Push"))
+            }
+            Some(it) if it.spec.id != id => Some(format!("{name} is another cluster now")),
+            Some(_) => None,
+        }
+    }
+
+    fn desired(&self, name: &str, id: &str, draining: Option<Draining>) -> Response<Body> {
+        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.heard(name);
+        let stream = Stream {
+            routes: self.clone(),
+            name: name.to_owned(),
+            id: id.to_owned(),
+            desired: self.hub.works.listen(name),
+            heartbeat,
+            draining,
+            ended: false,
+        };
+        tracing::info!(cluster = name, "its agent has dialled");
+        let lines = futures::stream::unfold(stream, |mut it| async move {
+            it.next().await.map(|said| (line(&said), it))
+        });
+        answer(StatusCode::OK, "application/json", Body::stream(lines))
+    }
+
+    async fn take(&self, name: &str, body: Incoming) -> Result<Response<Body>, Response<Body>> {
+        let bytes = Limited::new(body, LARGEST_POST).collect().await;
+        let bytes = bytes.map_err(|error| refusal(400, "BadRequest", &error.to_string()))?;
+        let reports: Vec<Report> = serde_json::from_slice(&bytes.to_bytes())
+            .map_err(|error| refusal(400, "BadRequest", &format!("reports: {error}")))?;
+        for report in reports {
+            self.reports.take(name, report);
+        }
+        self.heard(name);
+        Ok(answer(StatusCode::OK, "application/json", Body::whole("{}")))
+    }
+
+    fn heard(&self, name: &str) {
+        self.reports.heard(name, (self.hub.now)());
+    }
+}
+
+/// One agent's stream.
+struct Stream {
+    routes: Routes,
+    name: String,
+    id: String,
+    desired: BoxStream<'static, Desired>,
+    heartbeat: Interval,
+    draining: Option<Draining>,
+    ended: bool,
+}
+
+impl Stream {
+    async fn next(&mut self) -> Option<ToAgent> {
+        if self.ended {
+            return None;
+        }
+        let draining = async {
+            match &mut self.draining {
+                Some(it) => it.begun().await,
+                None => std::future::pending().await,
+            }
+        };
+        // The first tick is at once: who is no member hears that before anything else.
+        tokio::select! {
+            biased;
+            () = draining => None,
+            _ = self.heartbeat.tick() => self.beat(),
+            desired = self.desired.next() => match desired {
+                // A cluster that left is to hold nothing, and keeps what it has: it hears of
+                // its leave, and not of what follows from it.
+                Some(Desired::Remove { .. } | Desired::Complete) if self.has_left() => self.gone(),
+                other => other.map(ToAgent::Desired),
+            }
+        }
+    }
+
+    fn has_left(&self) -> bool {
+        self.routes.no_member(&self.name, &self.id).is_some()
+    }
+
+    fn gone(&mut self) -> Option<ToAgent> {
+        let why = self.routes.no_member(&self.name, &self.id)?;
+        self.ended = true;
+        Some(ToAgent::Gone { hub: self.routes.hub.works.hub().to_owned(), why })
+    }
+
+    fn beat(&mut self) -> Option<ToAgent> {
+        if let Some(gone) = self.gone() {
+            return Some(gone);
+        }
+        let last = self.routes.reports.last_heard(&self.name);
+        let silent = last.map(|it| (self.routes.hub.now)().duration_since(it));
+        let is_gone = silent.is_some_and(|it| it.unsigned_abs() > GONE_AFTER);
+        (!is_gone).then_some(ToAgent::Alive)
+    }
+}
+
+fn line(said: &ToAgent) -> Bytes {
+    let mut line = serde_json::to_vec(said).expect("messages to agents are JSON");
+    line.push(b'\n');
+    line.into()
+}
+
+fn answer(code: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
+    let mut answer = Response::new(body);
+    *answer.status_mut() = code;
+    let content_type = header::HeaderValue::from_static(content_type);
+    answer.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    answer
+}
+
+fn refusal(code: u16, reason: &str, message: &str) -> Response<Body> {
+    let status = json!({
+        "apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Failure",
+        "code": code, "reason": reason, "message": message,
+    });
+    let code = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    answer(code, "application/json", Body::whole(status.to_string()))
+}

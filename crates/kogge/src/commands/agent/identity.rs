@@ -1,0 +1,110 @@
+//! What an agent is: its name in the fleet, its certificate and key, the hub that it obeys. A file.
+
+use std::{fs, io, path::Path};
+
+use anyhow::Context as _;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use jiff::Timestamp;
+use kogge_apiserver::pki;
+use kogge_member::Client;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+const FILE: &str = "identity.json";
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Identity {
+    /// The cluster's name in the fleet.
+    pub name: String,
+    /// The uid of the cluster's namespace kube-system.
+    pub cluster_id: String,
+    /// Where the hub is.
+    pub hub: String,
+    /// The identity of the hub's store.
+    pub hub_id: String,
+    /// The token that let it in.
+    pub token_id: String,
+    /// The hub's authority, PEM; no other is trusted.
+    pub authority: String,
+    /// PEM
+    pub certificate: String,
+    /// PEM
+    pub key: String,
+    pub issued: Timestamp,
+    pub expires: Timestamp,
+}
+
+impl Identity {
+    pub fn read(dir: &Path) -> anyhow::Result<Option<Self>> {
+        read(&dir.join(FILE))
+    }
+
+    pub fn write(&self, dir: &Path) -> anyhow::Result<()> {
+        write(&dir.join(FILE), self)
+    }
+
+    /// Takes over a new certificate and its key.
+    pub fn renewed(
+        &self,
+        certificate: String,
+        key: String,
+        now: Timestamp,
+    ) -> anyhow::Result<Self> {
+        let facts = pki::facts(&certificate)?;
+        Ok(Self { certificate, key, issued: now, expires: facts.expires, ..self.clone() })
+    }
+
+    /// At two thirds of its life.
+    pub fn renewal_is_due(&self) -> Timestamp {
+        let life = self.expires.duration_since(self.issued);
+        self.issued.saturating_add(life * 2 / 3).unwrap_or(self.expires)
+    }
+
+    /// A client of the hub that shows the certificate.
+    pub async fn client(&self) -> anyhow::Result<Client> {
+        let user = json!({
+            "client-certificate-data": STANDARD.encode(&self.certificate),
+            "client-key-data": STANDARD.encode(&self.key),
+        });
+        client(&self.hub, Some(&self.authority), &user).await
+    }
+}
+
+/// A client of a hub. Without an authority any is believed: then no secret may be sent.
+pub async fn client(hub: &str, authority: Option<&str>, user: &Value) -> anyhow::Result<Client> {
+    let cluster = match authority {
+        Some(pem) => json!({"server": hub, "certificate-authority-data": STANDARD.encode(pem)}),
+        None => json!({"server": hub, "insecure-skip-tls-verify": true}),
+    };
+    let kubeconfig = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "hub",
+        "clusters": [{"name": "hub", "cluster": cluster}],
+        "users": [{"name": "hub", "user": user}],
+        "contexts": [{"name": "hub", "context": {"cluster": "hub", "user": "hub"}}],
+    });
+    let client = kogge_member::from_kubeconfig(&kubeconfig.to_string(), None).await;
+    client.with_context(|| format!("could not use the hub's address {hub}"))
+}
+
+/// A file of the agent's; `None` if it is not there.
+pub fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>> {
+    let failed = || format!("could not read {}", path.display());
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).with_context(failed)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(failed),
+    }
+}
+
+/// Whole or not at all, readable by its owner only.
+pub fn write<T: Serialize>(path: &Path, value: &T) -> anyhow::Result<()> {
+    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
+    let failed = || format!("could not write {}", path.display());
+    let part = path.with_extension("part");
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(&part).with_context(failed)?;
+    let text = serde_json::to_vec_pretty(value).with_context(failed)?;
+    file.write_all(&text).and_then(|()| file.sync_all()).with_context(failed)?;
+    fs::rename(&part, path).with_context(failed)
+}

@@ -1,0 +1,250 @@
+//! `kogge agent`: runs beside a cluster, dials the hub, and does without it while it is away.
+//!
+//! Reading order: this file starts things and ends them, `enroll` gets certificates, `identity` is
+//! what is kept of them.
+
+mod enroll;
+mod identity;
+
+use std::{
+    env,
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use kogge_agent::{Config, Kept, wire::Wire};
+use kogge_hub::pull::Introduction;
+use kogge_member::{Client, Resource, object};
+use kube::config::Kubeconfig;
+use tokio::{sync::watch, time::sleep};
+
+use self::{enroll::Token, identity::Identity};
+use super::join;
+use crate::{clock, data_dir, kubeconfig, stop::Stop};
+
+/// Between attempts to ask a cluster that does not answer which one it is.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Run the agent of one cluster, which dials the hub
+///
+/// The first start needs --hub and --token, as `kogge token create` prints them. Later ones need
+/// neither.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Address of the hub
+    #[arg(long, value_name = "URL")]
+    hub: Option<String>,
+    /// One-time token, from `kogge token create`
+    #[arg(long)]
+    token: Option<String>,
+    /// Kubeconfig of the cluster [default: $KUBECONFIG, ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Context in it [default: the current one]
+    #[arg(long)]
+    context: Option<String>,
+    /// Name of the cluster in the fleet [default: the name of the context]
+    #[arg(long, value_parser = join::name)]
+    name: Option<String>,
+    /// Directory for what the agent keeps [default: $XDG_DATA_HOME/kogge/agent]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Region, for policies that choose or spread by it
+    #[arg(long)]
+    region: Option<String>,
+    /// Zone
+    #[arg(long)]
+    zone: Option<String>,
+    /// Cloud provider
+    #[arg(long)]
+    provider: Option<String>,
+    /// Labels of the Cluster, as a=b,c=d
+    #[arg(long, value_delimiter = ',', value_parser = join::label)]
+    labels: Vec<(String, String)>,
+}
+
+pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
+    let mut stop = Stop::listen()?;
+    let dir = match &args.data_dir {
+        Some(dir) => dir.clone(),
+        None => data_dir::default()?.join("agent"),
+    };
+    data_dir::create(&dir)?;
+    let path = args.kubeconfig_path()?;
+    let member = kubeconfig::from_file(&path, args.context.as_deref()).await?;
+    tokio::select! {
+        () = stop.asked() => Ok(()),
+        ready = args.identity(&dir, &path, &member) => {
+            let identity = ready?;
+            Box::pin(serve(&dir, identity, member, &mut stop, out)).await
+        }
+    }
+}
+
+/// Until it is asked to stop, or the cluster leaves the fleet.
+async fn serve(
+    dir: &Path,
+    identity: Identity,
+    member: Client,
+    stop: &mut Stop,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let (name, hub) = (identity.name.clone(), identity.hub.clone());
+    let wire = Arc::new(Wire::new(&name, &identity.hub_id, identity.client().await?));
+    let kept = Arc::new(Kept::open(wire.clone(), dir, &identity.hub_id)?);
+    let (_running, stopped) = watch::channel(());
+    let config =
+        Config { cluster: name.clone(), client: member, link: kept.clone(), now: clock::now };
+    writeln!(out, "{name} is a member of the fleet at {hub}")?;
+    out.flush()?;
+    tokio::select! {
+        () = stop.asked() => {}
+        () = kogge_agent::run(config, stopped) => {}
+        () = renew_for_ever(dir, identity, &wire) => {}
+        why = wire.gone() => {
+            kept.forget()?;
+            writeln!(
+                out,
+                "{name} has left the fleet ({why}); its workloads go on running; to join again, \
+                 make a token on the hub with: kogge token create"
+            )?;
+            return Ok(());
+        }
+    }
+    Ok(kept.flush()?)
+}
+
+/// Renews the certificate at two thirds of its life, each time.
+async fn renew_for_ever(dir: &Path, mut identity: Identity, wire: &Wire) {
+    loop {
+        let left = identity.renewal_is_due().duration_since(clock::now());
+        if left.is_positive() {
+            sleep(left.unsigned_abs()).await;
+        }
+        match renew(dir, &identity, wire).await {
+            Ok(renewed) => {
+                identity = renewed;
+                tracing::info!(until = %identity.expires, "the certificate is renewed");
+            }
+            Err(error) => {
+                tracing::warn!("the certificate could not be renewed: {error:#}");
+                let life = identity.expires.duration_since(identity.issued).unsigned_abs();
+                sleep((life / 20).clamp(Duration::from_secs(1), Duration::from_mins(1))).await;
+            }
+        }
+    }
+}
+
+async fn renew(dir: &Path, identity: &Identity, wire: &Wire) -> anyhow::Result<Identity> {
+    let renewed = enroll::renew(identity).await?;
+    renewed.write(dir)?;
+    wire.use_client(renewed.client().await?);
+    Ok(renewed)
+}
+
+impl Args {
+    /// The one that is kept, if it is this cluster's; else one that the token buys.
+    async fn identity(
+        &self,
+        dir: &Path,
+        kubeconfig: &Path,
+        member: &Client,
+    ) -> anyhow::Result<Identity> {
+        let token: Option<Token> = self.token.as_deref().map(str::parse).transpose()?;
+        let known = Identity::read(dir)?;
+        // The line that joined it may be used again and again.
+        let is_new = |it: &Token| known.as_ref().is_none_or(|known| known.token_id != it.id);
+        if let Some(token) = token.filter(is_new) {
+            return self.enroll(dir, kubeconfig, member, &token).await;
+        }
+        let Some(mut identity) = known else {
+            bail!(
+                "this cluster has not joined a fleet yet; run on the hub: kogge token create, and \
+                 here what it prints"
+            );
+        };
+        if let Some(name) = self.name.as_ref().filter(|it| **it != identity.name) {
+            bail!(
+                "{} keeps the identity of {}, not of {name}; name another directory with --data-dir",
+                dir.display(),
+                identity.name
+            );
+        }
+        if cluster_id(member).await != identity.cluster_id {
+            bail!(
+                "{} leads to another cluster than the one that joined as {}",
+                kubeconfig.display(),
+                identity.name
+            );
+        }
+        if let Some(hub) = self.hub.as_ref().filter(|it| **it != identity.hub) {
+            identity.hub.clone_from(hub);
+            identity.write(dir)?;
+        }
+        Ok(identity)
+    }
+
+    async fn enroll(
+        &self,
+        dir: &Path,
+        kubeconfig: &Path,
+        member: &Client,
+        token: &Token,
+    ) -> anyhow::Result<Identity> {
+        let hub = self.hub.as_deref().context("--token needs --hub, the hub's address")?;
+        let introduction = Introduction {
+            name: self.name.clone().map_or_else(|| self.context_name(kubeconfig), Ok)?,
+            id: join::check(member).await?,
+            region: self.region.clone(),
+            zone: self.zone.clone(),
+            provider: self.provider.clone(),
+            labels: self.labels.iter().cloned().collect(),
+        };
+        enroll::enroll(dir, hub.trim_end_matches('/'), token, &introduction).await
+    }
+
+    fn kubeconfig_path(&self) -> anyhow::Result<PathBuf> {
+        if let Some(path) = &self.kubeconfig {
+            return Ok(path.clone());
+        }
+        let from_env = env::var_os("KUBECONFIG").filter(|it| !it.is_empty());
+        let first = from_env.and_then(|it| env::split_paths(&it).find(|path| path.exists()));
+        let home = env::home_dir().map(|it| it.join(".kube/config"));
+        let found = [first, home].into_iter().flatten().find(|it| it.exists());
+        found.context("no kubeconfig of the cluster was found; name one with --kubeconfig")
+    }
+
+    fn context_name(&self, kubeconfig: &Path) -> anyhow::Result<String> {
+        if let Some(context) = &self.context {
+            return named(context);
+        }
+        let config = Kubeconfig::read_from(kubeconfig);
+        let config = config
+            .with_context(|| format!("could not read kubeconfig {}", kubeconfig.display()))?;
+        named(&config.current_context.unwrap_or_default())
+    }
+}
+
+fn named(context: &str) -> anyhow::Result<String> {
+    match join::name(context) {
+        Ok(name) => Ok(name),
+        Err(_) => bail!("context {context:?} is no name for a cluster; choose one with --name"),
+    }
+}
+
+/// The uid of namespace kube-system, as soon as the cluster answers.
+async fn cluster_id(member: &Client) -> String {
+    let namespaces = Resource::new("", "v1", "Namespace", "namespaces", false);
+    loop {
+        match member.get(&namespaces, "", "kube-system").await {
+            Ok(found) => return object::uid(&found).to_owned(),
+            Err(error) => {
+                tracing::warn!(error = error.chain(), "waiting for the cluster");
+                sleep(LOOK_AGAIN).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Agents that dial their hub: they join by a token, and go on while the hub is away.
+
+mod common;
+mod pulled;
+
+use std::{fs, path::Path, time::Duration};
+
+use common::{Kubectl, SOON};
+use kogge_testkit::wait_until;
+use pulled::{Hub, Member, POLICY, agent};
+
+const WEB: [&str; 5] = ["get", "deployment", "web", "-n", "shop"];
+
+fn agent_words() -> Vec<String> {
+    vec!["agent".to_owned()]
+}
+
+/// Something that a restart or a rollback would change: uid and generation.
+fn mark(member: &Kubectl) -> String {
+    let fields = "jsonpath={.metadata.uid} {.metadata.generation}";
+    member.ok(&[&WEB[..], &["-o", fields]].concat())
+}
+
+#[track_caller]
+fn heals(member: &Kubectl) {
+    member.ok(&["delete", "deployment", "web", "-n", "shop", "--wait=true"]);
+    member.wait(&WEB, "2/2");
+}
+
+#[track_caller]
+fn is_ready(hub: &Kubectl) {
+    let ready = hub.wait(&["get", "cluster", "eu"], "True");
+    assert!(ready.contains("Pull"), "{ready}");
+}
+
+fn certificate(dir: &Path) -> String {
+    let identity = fs::read_to_string(dir.join("identity.json")).expect("kept");
+    identity.lines().find(|it| it.contains("\"certificate\"")).expect("it has one").to_owned()
+}
+
+#[test]
+fn an_agent_joins_by_a_token_and_goes_on_without_its_hub() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let Some(mut hub) = Hub::or_skip(dir.path(), "12s") else { return };
+    let member = Member::start(dir.path(), "eu", &hub.kubectl);
+    let kept = dir.path().join("agent");
+    let words = hub.token(&["eu"]);
+    let mut running = agent(&kept, &member.kubectl.kubeconfig, &words);
+    running.wait_log("eu is a member of the fleet", SOON);
+    let first = certificate(&kept);
+    is_ready(&hub.kubectl);
+
+    // The main job: placed, status back, healed, pruned.
+    hub.apply("policy.json", POLICY);
+    hub.kubectl.ok(&["create", "namespace", "shop"]);
+    let web = ["create", "deployment", "web", "-n", "shop", "--image=nginx", "--replicas=2"];
+    hub.kubectl.ok(&web);
+    hub.kubectl.wait(&WEB, "2/2");
+    heals(&member.kubectl);
+    hub.kubectl.wait(&["get", "events", "-n", "shop"], "on eu: deleted at");
+    hub.kubectl.ok(&["create", "configmap", "passing", "-n", "shop"]);
+    let passing = ["get", "configmap", "passing", "-n", "shop"];
+    member.kubectl.wait(&passing, "passing");
+    hub.kubectl.ok(&["delete", "configmap", "passing", "-n", "shop"]);
+    member.kubectl.wait_gone(&passing);
+    wait_until(SOON, "the certificate is renewed", || (certificate(&kept) != first).then_some(()));
+    running.wait_log("the certificate is renewed", SOON);
+
+    // Without the hub, and without anything in memory either.
+    hub.process.kill().expect("killed");
+    heals(&member.kubectl);
+    running.kill().expect("killed");
+    member.kubectl.ok(&["delete", "deployment", "web", "-n", "shop", "--wait=true"]);
+    let mut running = agent(&kept, &member.kubectl.kubeconfig, &agent_words());
+    running.wait_log("going on by what it wanted last", SOON);
+    member.kubectl.wait(&WEB, "2/2");
+    let before = mark(&member.kubectl);
+    // Long enough that the certificate has run out, which must not lock the agent out.
+    let last = certificate(&kept);
+    let expired = Duration::from_secs(30);
+    let until = pulled::now() + Duration::from_secs(13);
+    wait_until(expired, "the certificate runs out", || (until < pulled::now()).then_some(()));
+    assert_eq!(certificate(&kept), last);
+
+    // The hub is back: nothing flaps, and what it says now counts.
+    hub.start_again();
+    is_ready(&hub.kubectl);
+    wait_until(SOON, "a certificate after the one that ran out", || {
+        (certificate(&kept) != last).then_some(())
+    });
+    hub.kubectl.wait(&WEB, "2/2");
+    assert_eq!(mark(&member.kubectl), before);
+    hub.kubectl.ok(&["scale", "deployment", "web", "-n", "shop", "--replicas=3"]);
+    member.kubectl.wait(&WEB, "3/3");
+
+    // Silence is seen, and said.
+    running.signal("STOP").expect("stopped");
+    let yaml = ["get", "cluster", "eu", "-o", "yaml"];
+    let said = hub.kubectl.wait(&yaml, "AgentSilent");
+    assert!(said.contains("its agent was last heard at"), "{said}");
+    running.signal("CONT").expect("continued");
+    is_ready(&hub.kubectl);
+
+    // It leaves: the agent ends by itself, and touches nothing.
+    hub.ok(&["unjoin", "eu"]);
+    let ended = running.wait_exit(SOON).expect("waited").expect("the agent ends");
+    assert!(ended.success(), "{}", running.log_tail(20));
+    assert!(running.log().contains("its workloads go on running"), "{}", running.log_tail(20));
+    member.kubectl.ok(&WEB);
+    let mut again = agent(&kept, &member.kubectl.kubeconfig, &agent_words());
+    again.wait_exit(SOON).expect("waited").expect("what it has is of no use any more");
+    assert!(again.log().contains("is no cluster of this fleet"), "{}", again.log_tail(20));
+}
+
+#[track_caller]
+fn refused(dir: &Path, member: &Kubectl, words: &[String], because: &str) {
+    let mut agent = agent(dir, &member.kubeconfig, words);
+    let ended = agent.wait_exit(SOON).expect("waited").expect("it is refused");
+    let log = agent.log();
+    assert!(!ended.success() && log.contains(because), "{because}: {log}");
+}
+
+#[test]
+fn a_token_lets_one_cluster_in_once_and_not_for_ever() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let Some(hub) = Hub::or_skip(dir.path(), "1h") else { return };
+    let [eu, us] = ["eu", "us"].map(|it| Member::start(dir.path(), it, &hub.kubectl));
+    let data = ["first", "second", "third"].map(|it| dir.path().join(it));
+    let once = hub.token(&[]);
+    let mut running = agent(&data[0], &eu.kubectl.kubeconfig, &once);
+    running.wait_log("eu is a member of the fleet", SOON);
+    is_ready(&hub.kubectl);
+    refused(&data[1], &us.kubectl, &once, "was used already, and serves once");
+
+    let named = |name: &str| [hub.token(&[]), vec!["--name".into(), name.into()]].concat();
+    refused(&data[1], &eu.kubectl, &named("other"), "a member already, as eu");
+    refused(&data[1], &us.kubectl, &named("eu"), "another cluster is a member as eu");
+    let bound = hub.token(&["asia"]);
+    let unbound = &bound[..bound.len() - 2];
+    refused(&data[1], &us.kubectl, unbound, "is for a cluster named asia");
+
+    let short = hub.token(&["--ttl", "1s"]);
+    let id = short.iter().find_map(|it| it.split_once('.')).expect("a token").0.to_owned();
+    wait_until(SOON, "the token expires and goes", || {
+        (!hub.ok(&["token", "list"]).contains(&id)).then_some(())
+    });
+    refused(&data[1], &us.kubectl, &short, "make another one on the hub with: kogge token create");
+    let mut wrong = hub.token(&[]);
+    let last = wrong.last_mut().expect("a token");
+    let pin = last.len() - 64;
+    last.replace_range(pin.., &"0".repeat(64));
+    refused(&data[1], &us.kubectl, &wrong, "its authority is another");
+    let deleted = hub.token(&[]);
+    let token = deleted.last().expect("a token");
+    hub.ok(&["token", "delete", token]);
+    refused(&data[1], &us.kubectl, &deleted, "kogge token create");
+
+    // A certificate opens its own cluster's door and no other.
+    let mut second = agent(&data[2], &us.kubectl.kubeconfig, &hub.token(&[]));
+    second.wait_log("us is a member of the fleet", SOON);
+    let listed = hub.kubectl.wait(&["get", "clusters"], "us");
+    assert!(listed.contains("eu"), "{listed}");
+}

@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Write};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use crate::commands::{agent, apply, hub, init, join, sim, token, unjoin, up, why};
+use crate::commands::{agent, apply, failover, hub, init, join, sim, token, unjoin, up, why};
 
 /// Many Kubernetes clusters, used as one
 #[derive(Debug, Parser)]
@@ -38,6 +38,7 @@ enum Command {
     Why(why::Args),
     Join(join::Args),
     Unjoin(unjoin::Args),
+    Failover(failover::Args),
     Sim(sim::Args),
 }
 
@@ -72,6 +73,7 @@ impl Cli {
             Command::Why(args) => why::run(args, out).await,
             Command::Join(args) => join::run(args, out).await,
             Command::Unjoin(args) => unjoin::run(args, out).await,
+            Command::Failover(args) => failover::run(args, out).await,
             Command::Sim(args) => sim::run(args, out).await,
         }
     }

@@ -143,6 +143,8 @@ fn candidates<'a>(
         }
         // What is not known is no reason to prefer a cluster: it counts as just enough.
         let room = match (request.room)(cluster) {
+            // It keeps what it has while it is silent, and gets no more.
+            _ if !cluster.ready => 0,
             u32::MAX => most,
             room => room,
         };

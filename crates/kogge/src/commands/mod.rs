@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod apply;
+pub mod failover;
 pub mod hub;
 pub mod init;
 pub mod join;

@@ -147,6 +147,7 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn leave(&mut self, placed: &Placed, elsewhere: &Elsewhere<'_>) {
         let mut due: BTreeMap<String, String> = BTreeMap::new();
+        let mut held = None;
         for cluster in &placed.clusters {
             if placed.tasks.iter().any(|it| it.from == *cluster) {
                 continue;
@@ -154,8 +155,20 @@ impl Planner<'_> {
             match self.judge(placed, cluster) {
                 None => {}
                 Some(Ok(why)) => drop(due.insert(cluster.clone(), why)),
-                Some(Err(verdict)) => self.say(placed, cluster, verdict),
+                Some(Err(verdict)) => {
+                    if let Verdict::Held(guard) = verdict {
+                        held = Some(guard);
+                    }
+                    self.say(placed, cluster, verdict);
+                }
             }
+        }
+        // Its share could go to the cluster that is held, and be gone there as well.
+        if let Some(guard) = held {
+            for cluster in due.keys() {
+                self.say(placed, cluster, Verdict::Held(guard));
+            }
+            return;
         }
         if due.is_empty() {
             return;

@@ -210,6 +210,21 @@ fn a_dead_cluster_is_left_after_ten_seconds_and_says_who_declared_it() {
     );
 }
 
+#[test]
+fn a_person_gives_up_all_clusters_of_a_template_or_it_stays() {
+    let two = |second: bool| {
+        let given_up = Member { held: true, approved: true, ..dead("c0", 20) };
+        let other = Member { held: true, approved: second, ..dead("c1", 20) };
+        judged(&[given_up, other, member("c2", Link::Ready)])
+    };
+    let both = [on(&["c0", "c1"]), Placed { id: "x".into(), ..on(&["c0"]) }];
+    let moved = |fleet: &Fleet| -> Vec<String> {
+        moves(fleet, &both).evictions.into_iter().map(|it| it.id).collect()
+    };
+    assert_eq!(moved(&two(false)), ["x"]);
+    assert_eq!(moved(&two(true)), ["web", "x"]);
+}
+
 #[track_caller]
 fn check_task(placed: &Placed, task: Task, fleet: &[Member], want: Option<Change>) {
     let placed = Placed { tasks: vec![task], ..placed.clone() };

@@ -48,6 +48,8 @@ pub(super) fn explain(known: &Known, now: Timestamp) -> String {
         lines.push(("from".to_owned(), format!("Kustomization {namespace}/{name}")));
     }
     lines.extend(placement(known));
+    let moves = condition(&known.binding, "Failover").map(|it| text(it, "/message"));
+    lines.extend(moves.map(|it| ("failover".to_owned(), it.to_owned())));
     lines.extend(clusters(&known.binding));
     lines.extend(waits(&known.claims));
     lines.extend(wrong(known).into_iter().map(|it| ("wrong".to_owned(), it)));
@@ -295,6 +297,24 @@ mod tests {
           wrong      Kustomization kogge-system/shop: Ready is False: web.yaml:3: unclosed bracket '{' (BuildFailed)
                      FullyApplied is False: applied on 1 of 2 clusters, not yet on us (FullyAppliedFailed)
                      Available is False: available on 0 of 2 clusters (MinimumReplicasUnavailable)
+        ");
+    }
+
+    #[test]
+    fn what_moved_says_from_where_and_why() {
+        let mut it = known(json!({"status": {
+            "conditions": [
+                {"type": "Scheduled", "status": "True", "message": "policy chose us"},
+                {"type": "Failover", "status": "True", "reason": "Moved",
+                 "message": "eu: it was moved away 10 s after eu was declared dead"}],
+            "aggregatedStatus": [{"clusterName": "us", "applied": true, "health": "Healthy"}]}}));
+        it.events = vec![event("FailedOver", "moved from eu to us (+2)")];
+        insta::assert_snapshot!(said_of(&it), @r"
+        deployment.apps/web -n shop is healthy on 1 of 1 cluster
+          placed    policy chose us
+          failover  eu: it was moved away 10 s after eu was declared dead
+          us        healthy
+          events    90s ago  FailedOver: moved from eu to us (+2)
         ");
     }
 

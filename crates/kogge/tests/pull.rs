@@ -7,9 +7,14 @@ use std::{fs, path::Path, time::Duration};
 
 use common::{Kubectl, SOON};
 use kogge_testkit::wait_until;
-use pulled::{Hub, Member, POLICY, agent};
+use pulled::{Hub, Member, POLICY, agent, get};
 
 const WEB: [&str; 5] = ["get", "deployment", "web", "-n", "shop"];
+
+const AUTOSCALER: &str = r#"{"apiVersion": "autoscaling/v1beta2",
+"kind": "ClusterAutoscaler", "metadata": {"name": "nodes"},
+"spec": {"scaleDownUnneededWorkloads": true, "nodeSelector": {"beta.kubernetes.io/os": "linux"},
+    "minAvailable": 1, "maxAvailable": 6, "minPods": 2, "maxPods": 50}}"#;
 
 fn agent_words() -> Vec<String> {
     vec!["agent".to_owned()]
@@ -66,6 +71,10 @@ fn an_agent_joins_by_a_token_and_goes_on_without_its_hub() {
     wait_until(SOON, "the certificate is renewed", || (certificate(&kept) != first).then_some(()));
     running.wait_log("the certificate is renewed", SOON);
 
+    hub.apply("autoscaler.json", AUTOSCALER);
+    let covered = "jsonpath={.status.clusters[*].name}";
+    hub.kubectl.wait(&["get", "clusterautoscaler", "nodes", "-o", covered], "eu");
+
     // Without the hub, and without anything in memory either.
     hub.process.kill().expect("killed");
     heals(&member.kubectl);
@@ -74,6 +83,10 @@ fn an_agent_joins_by_a_token_and_goes_on_without_its_hub() {
     let mut running = agent(&kept, &member.kubectl.kubeconfig, &agent_words());
     running.wait_log("going on by what it wanted last", SOON);
     member.kubectl.wait(&WEB, "2/2");
+    let local = ["create", "deployment", "local", "--image=nginx", "--replicas=3"];
+    member.kubectl.ok(&local);
+    member.kubectl.ok(&["set", "resources", "deployment", "local", "--requests=cpu=3"]);
+    member.kubectl.wait(&["get", "deployment", "local"], "3/3");
     let before = mark(&member.kubectl);
     // Long enough that the certificate has run out, which must not lock the agent out.
     let last = certificate(&kept);
@@ -106,7 +119,9 @@ fn an_agent_joins_by_a_token_and_goes_on_without_its_hub() {
     let ended = running.wait_exit(SOON).expect("waited").expect("the agent ends");
     assert!(ended.success(), "{}", running.log_tail(20));
     assert!(running.log().contains("its workloads go on running"), "{}", running.log_tail(20));
-    member.kubectl.ok(&WEB);
+    let labels = [&WEB[..], &["-o", "jsonpath={.metadata.labels}"]].concat();
+    let left = member.kubectl.ok(&labels);
+    assert!(!left.contains("kogge.dev"), "{left}");
     let mut again = agent(&kept, &member.kubectl.kubeconfig, &agent_words());
     again.wait_exit(SOON).expect("waited").expect("what it has is of no use any more");
     assert!(again.log().contains("is no cluster of this fleet"), "{}", again.log_tail(20));
@@ -156,6 +171,13 @@ fn a_token_lets_one_cluster_in_once_and_not_for_ever() {
     refused(&data[1], &us.kubectl, &deleted, "kogge token create");
 
     // A certificate opens its own cluster's door and no other.
+    let own = get(&data[0], "/kogge/v1/clusters/eu/desired");
+    assert!(own.contains("\"Begin\""), "{own}");
+    let other = get(&data[0], "/kogge/v1/clusters/us/desired");
+    assert!(other.contains("only the agent of us may do this, not system:cluster:eu"), "{other}");
+    let secrets = get(&data[0], "/api/v1/namespaces/kogge-system/secrets");
+    assert!(secrets.contains("is forbidden"), "{secrets}");
+
     let mut second = agent(&data[2], &us.kubectl.kubeconfig, &hub.token(&[]));
     second.wait_log("us is a member of the fleet", SOON);
     let listed = hub.kubectl.wait(&["get", "clusters"], "us");

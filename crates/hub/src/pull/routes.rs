@@ -139,10 +139,22 @@ impl Routes {
         let reports: Vec<Report> = serde_json::from_slice(&bytes.to_bytes())
             .map_err(|error| refusal(400, "BadRequest", &format!("reports: {error}")))?;
         for report in reports {
-            self.reports.take(name, report);
+            if self.is_about_its_works(name, &report) {
+                self.reports.take(name, report);
+            }
         }
         self.heard(name);
         Ok(answer(StatusCode::OK, "application/json", Body::whole("{}")))
+    }
+
+    /// What nobody wants there is nothing to the hub: who makes it up fills no memory here.
+    fn is_about_its_works(&self, name: &str, report: &Report) -> bool {
+        match report {
+            Report::Applied { key, .. } | Report::Status { key, .. } => {
+                self.hub.works.hash(name, key).is_some()
+            }
+            _ => true,
+        }
     }
 
     fn heard(&self, name: &str) {

@@ -92,6 +92,12 @@ async fn connect(hub: &Client, cluster: &Value) -> anyhow::Result<Client> {
 
 /// Takes kogge's marks and account off the member. The account goes last: it is the one that asks.
 async fn clean(member: &Client) -> anyhow::Result<()> {
+    unmark(member).await?;
+    Ok(kogge_hub::clean_member(member).await?)
+}
+
+/// Takes kogge's label off everything that has it.
+async fn unmark(member: &Client) -> anyhow::Result<()> {
     let unlabel = json!({"metadata": {"labels": {MANAGED_LABEL: null}}});
     for (api_version, kind) in kogge_agent::inventory_kinds(member).await? {
         let Ok(resource) = member.resource(&api_version, &kind).await else { continue };
@@ -101,7 +107,16 @@ async fn clean(member: &Client) -> anyhow::Result<()> {
             gone(member.merge(&resource, namespace, name, None, &unlabel).await.map(|_| ()))?;
         }
     }
-    Ok(kogge_hub::clean_member(member).await?)
+    Ok(())
+}
+
+/// The same for a cluster whose agent may live in kogge's namespace there: that stays.
+pub async fn release(member: &Client) -> anyhow::Result<()> {
+    unmark(member).await?;
+    let config_maps = Resource::new("", "v1", "ConfigMap", "configmaps", true);
+    let options = DeleteOptions::default();
+    let inventory = kogge_agent::INVENTORY;
+    Ok(gone(member.delete(&config_maps, SYSTEM_NAMESPACE, inventory, &options).await)?)
 }
 
 /// What is not there need not be taken away.

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use futures::StreamExt as _;
 use jiff::Timestamp;
 use kogge_apiserver::{
     Authorization,
@@ -18,7 +20,7 @@ use kogge_apiserver::{
 use kogge_sim::{Faults, SimMember, SimOptions};
 use kogge_store::Embedded;
 use kogge_testkit::{Process, process::Leash};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{net::TcpListener, runtime::Runtime};
 
 use crate::common::{Kubectl, SOON, kogge};
@@ -153,4 +155,28 @@ pub fn agent(dir: &Path, member: &Path, words: &[String]) -> Process {
     let mut command = kogge();
     command.args(words).arg("--kubeconfig").arg(member).arg("--data-dir").arg(dir);
     Process::spawn("agent", command, &dir.with_extension("log"), Leash::Watchdog).unwrap()
+}
+
+/// The first two lines of what the hub answers to who shows the certificate of an agent, or why it
+/// answers nothing.
+pub fn get(agent: &Path, path: &str) -> String {
+    let identity = fs::read_to_string(agent.join("identity.json")).unwrap();
+    let identity: Value = serde_json::from_str(&identity).unwrap();
+    let encoded = |field: &str| STANDARD.encode(identity[field].as_str().unwrap());
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "hub",
+        "clusters": [{"name": "hub", "cluster": {
+            "server": identity["hub"], "certificate-authority-data": encoded("authority")}}],
+        "users": [{"name": "hub", "user": {
+            "client-certificate-data": encoded("certificate"), "client-key-data": encoded("key")}}],
+        "contexts": [{"name": "hub", "context": {"cluster": "hub", "user": "hub"}}],
+    });
+    let asked = async {
+        let client = kogge_member::from_kubeconfig(&config.to_string(), None).await.unwrap();
+        match client.lines(path).await {
+            Ok(lines) => lines.take(2).map(Result::unwrap).collect().await,
+            Err(error) => error.chain(),
+        }
+    };
+    Runtime::new().unwrap().block_on(asked)
 }

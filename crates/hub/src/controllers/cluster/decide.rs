@@ -139,8 +139,8 @@ fn farewell(seen: &Observed, deleted: &Cluster) -> Vec<Effect> {
     let name = &deleted.metadata.name;
     if deleted.spec.sync_mode == SyncMode::Pull {
         let message = format!(
-            "{name} left the fleet: its agent stops, its workloads go on running there and still \
-             have the label {MANAGED_LABEL}"
+            "{name} left the fleet: its workloads go on running there; its agent takes the label \
+             {MANAGED_LABEL} off them and stops, as soon as it hears of it"
         );
         let say = Effect::Say { warning: false, reason: "LeftTheFleet", message };
         return vec![Effect::Forget, say];

@@ -22,7 +22,7 @@ use kube::config::Kubeconfig;
 use tokio::{sync::watch, time::sleep};
 
 use self::{enroll::Token, identity::Identity};
-use super::join;
+use super::{join, unjoin};
 use crate::{clock, data_dir, kubeconfig, stop::Stop};
 
 /// Between attempts to ask a cluster that does not answer which one it is.
@@ -96,8 +96,12 @@ async fn serve(
     let wire = Arc::new(Wire::new(&name, &identity.hub_id, identity.client().await?));
     let kept = Arc::new(Kept::open(wire.clone(), dir, &identity.hub_id)?);
     let (_running, stopped) = watch::channel(());
-    let config =
-        Config { cluster: name.clone(), client: member, link: kept.clone(), now: clock::now };
+    let config = Config {
+        cluster: name.clone(),
+        client: member.clone(),
+        link: kept.clone(),
+        now: clock::now,
+    };
     writeln!(out, "{name} is a member of the fleet at {hub}")?;
     out.flush()?;
     tokio::select! {
@@ -106,6 +110,8 @@ async fn serve(
         () = renew_for_ever(dir, identity, &wire) => {}
         why = wire.gone() => {
             kept.forget()?;
+            let released = unjoin::release(&member).await;
+            released.with_context(|| format!("{name} has left the fleet, its marks stay"))?;
             writeln!(
                 out,
                 "{name} has left the fleet ({why}); its workloads go on running; to join again, \

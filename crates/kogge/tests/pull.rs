@@ -183,3 +183,40 @@ fn a_token_lets_one_cluster_in_once_and_not_for_ever() {
     let listed = hub.kubectl.wait(&["get", "clusters"], "us");
     assert!(listed.contains("eu"), "{listed}");
 }
+
+/// What a process holds beside its own program, in kilobytes.
+fn memory(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|it| it.strip_prefix("RssAnon:"));
+    let kilobytes = line.and_then(|it| it.split_whitespace().next()?.parse().ok());
+    kilobytes.unwrap_or(0)
+}
+
+#[test]
+fn an_agent_with_a_hundred_works_is_small() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let Some(hub) = Hub::or_skip(dir.path(), "1h") else { return };
+    let member = Member::start(dir.path(), "eu", &hub.kubectl);
+    let kept = dir.path().join("agent");
+    let running = agent(&kept, &member.kubectl.kubeconfig, &hub.token(&["eu"]));
+    is_ready(&hub.kubectl);
+    hub.apply("policy.json", POLICY);
+    let works: Vec<String> = (0..100)
+        .map(|it| {
+            format!(
+                r#"{{"apiVersion": "apps/v1", "kind": "Deployment",
+                "metadata": {{"name": "web-{it}", "namespace": "default"}},
+                "spec": {{"replicas": 1, "selector": {{"matchLabels": {{"app": "web-{it}"}}}},
+                "template": {{"metadata": {{"labels": {{"app": "web-{it}"}}}},
+                "spec": {{"containers": [{{"name": "web", "image": "nginx"}}]}}}}}}}}"#
+            )
+        })
+        .collect();
+    let list = format!(r#"{{"apiVersion": "v1", "kind": "List", "items": [{}]}}"#, works.join(","));
+    hub.apply("works.json", &list);
+    let ready = ["get", "deployments", "-o", "jsonpath={.items[*].status.readyReplicas}"];
+    let all = vec!["1"; 100].join(" ");
+    hub.kubectl.wait(&ready, &all);
+    let held = memory(running.pid());
+    assert!(held < 20 * 1024, "{held} kB");
+}

@@ -1,4 +1,5 @@
 //! A hub and agents as real processes, and a simulated cluster that no hub dials.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
 use std::{

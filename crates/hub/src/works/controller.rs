@@ -56,7 +56,7 @@ impl WorksController {
         Self { cache, works, dependencies: Mutex::default() }
     }
 
-    fn claims(&self, template: &Value, binding: &BindingSpec) -> Claims {
+    pub(super) fn claims(&self, template: &Value, binding: &BindingSpec) -> Claims {
         let mode =
             if binding.conflict_resolution == "Overwrite" { Mode::Overwrite } else { Mode::Abort };
         let beside = self.needed_beside(template, binding.propagate_deps);

@@ -223,3 +223,6 @@ fn winner(claims: &BTreeMap<ObjectKey, Arc<Work>>) -> Option<&Arc<Work>> {
     let ensures_only = |work: &Work| work.mode == Mode::Ensure;
     claims.values().min_by_key(|it| ensures_only(it))
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,8 +47,8 @@ pub(super) enum Effect {
     Say { warning: bool, reason: &'static str, message: String },
 }
 
-/// One cluster as the planner sees it.
-pub(super) fn member(now: Millis, cluster: &fleet::Cluster, word: Word) -> Member {
+/// One cluster as the planner sees it. Before the hub `started` it saw nothing: that is no silence.
+pub(super) fn member(now: Millis, started: Millis, cluster: &fleet::Cluster, word: Word) -> Member {
     let spec = &cluster.spec;
     let ready = find_condition(&cluster.status.conditions, "Ready");
     let link = link(ready);
@@ -56,7 +56,9 @@ pub(super) fn member(now: Millis, cluster: &fleet::Cluster, word: Word) -> Membe
     // Ready does not say how long the reason is what it is; the taint does.
     let silent = |it: &&Timed| it.taint.key == UNREACHABLE && it.taint.effect == "NoSchedule";
     let since = match link {
-        Link::Unreachable => taints.iter().find(silent).and_then(|it| it.since),
+        Link::Unreachable => {
+            taints.iter().find(silent).and_then(|it| it.since).map(|it| it.max(started))
+        }
         _ => ready.and_then(|it| it.last_transition_time).map(Timestamp::as_millisecond),
     };
     let condition = |kind| find_condition(&cluster.status.conditions, kind);

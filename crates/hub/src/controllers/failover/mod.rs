@@ -53,6 +53,7 @@ pub(crate) struct FailoverController {
     verdicts: Verdicts,
     moves: Moves,
     settings: Settings,
+    started: Millis,
     memory: Mutex<Memory>,
 }
 
@@ -89,7 +90,8 @@ impl FailoverController {
         moves: Moves,
     ) -> Self {
         let (settings, memory) = (Settings::default(), Mutex::default());
-        Self { hub, policies, reports, verdicts, moves, settings, memory }
+        let started = (hub.now)().as_millisecond();
+        Self { hub, policies, reports, verdicts, moves, settings, started, memory }
     }
 
     fn file_cluster(&self, change: &Changed) -> bool {
@@ -107,6 +109,12 @@ impl FailoverController {
     }
 
     fn file_binding(&self, change: &Changed) -> bool {
+        // Most changes are of that sort, and place nothing; who is being moved waits for health.
+        if change.is_status_only() {
+            let memory = lock(&self.memory);
+            let has_tasks = |it| memory.places.get(it).is_some_and(|it| it.has_tasks);
+            return change.templates().iter().any(has_tasks);
+        }
         let places = change.object.as_ref().map(|it| Places::of(&it.value())).unwrap_or_default();
         let mut memory = lock(&self.memory);
         let mut concerns = places.has_tasks;
@@ -288,13 +296,16 @@ impl Controller for FailoverController {
         let now = at.as_millisecond();
         let clusters: Vec<fleet::Cluster> = lock(&self.memory).clusters.values().cloned().collect();
         let word = |it: &fleet::Cluster| self.verdicts.word(&it.metadata.name);
-        let members: Vec<Member> = clusters.iter().map(|it| member(now, it, word(it))).collect();
+        let members: Vec<Member> =
+            clusters.iter().map(|it| member(now, self.started, it, word(it))).collect();
         let fleet = assess(now, &members, self.verdicts.is_cut_off(), &self.settings);
+        // One that cannot be written does not keep the others waiting.
+        let mut told = Ok(());
         for cluster in &clusters {
             let name = &cluster.metadata.name;
             let Some(judged) = fleet.members.get(name) else { continue };
             for effect in tell(at, cluster, judged, &self.verdicts.seen_by(name)) {
-                self.apply(cluster, effect).await?;
+                told = told.and(self.apply(cluster, effect).await);
             }
         }
         for cluster in clusters.iter().filter(|it| self.reports.held(&it.metadata.name).is_some()) {
@@ -316,6 +327,7 @@ impl Controller for FailoverController {
         lock(&self.memory).recent.extend(std::iter::repeat_n(now, moved));
         let writes = writes.iter().map(|(it, tasks)| self.write_tasks(it, tasks));
         try_join_all(writes).await?;
+        told?;
         let again = [fleet.again, planned.again].into_iter().flatten().min();
         let wait =
             again.map(|it| Duration::from_millis(u64::try_from(it - now).unwrap_or(0).max(10)));

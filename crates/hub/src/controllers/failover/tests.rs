@@ -21,7 +21,7 @@ fn cluster(name: &str, ready: (&str, &str)) -> fleet::Cluster {
 
 #[track_caller]
 fn check_link(ready: (&str, &str), want: Link) {
-    let got = member(NOON.as_millisecond(), &cluster("eu", ready), Word::Silent);
+    let got = member(NOON.as_millisecond(), 0, &cluster("eu", ready), Word::Silent);
     assert_eq!(got.link, want);
 }
 
@@ -40,11 +40,25 @@ fn a_cluster_says_itself_how_long_the_hub_waits() {
     let mut eu = cluster("eu", ("False", "ClusterNotReachable"));
     let mut limit = |said: &str| {
         eu.metadata.annotations.insert("kogge.dev/dead-after".into(), said.into());
-        member(0, &eu, Word::Silent).dead_after
+        member(0, 0, &eu, Word::Silent).dead_after
     };
     assert_eq!(limit("10s"), Some(10_000));
     assert!(limit("never").is_some_and(|it| 1_000_000_000_000 < it));
     assert_eq!(limit("soon"), None);
+}
+
+#[test]
+fn a_hub_that_was_away_counts_its_own_time_only() {
+    let mut eu = cluster("eu", ("False", "ClusterNotReachable"));
+    eu.spec.taints = vec![fleet::Taint {
+        key: "cluster.karmada.io/unreachable".into(),
+        effect: "NoSchedule".into(),
+        time_added: Some(NOON),
+        ..fleet::Taint::default()
+    }];
+    let noon = NOON.as_millisecond();
+    assert_eq!(member(noon + 9_000, noon - 5, &eu, Word::Silent).since, noon);
+    assert_eq!(member(noon + 9_000, noon + 5, &eu, Word::Silent).since, noon + 5);
 }
 
 /// Writes what a plan says; returns the reasons of what it tells.
@@ -221,8 +235,8 @@ proptest! {
         };
         let now = NOON.as_millisecond();
         let mut run = || {
-            let well = (0..others).map(|it| member(now, &cluster(&format!("c{it}"), states[0]), Word::Silent));
-            let members: Vec<_> = well.chain([member(now, &eu, word.clone())]).collect();
+            let well = (0..others).map(|it| member(now, 0, &cluster(&format!("c{it}"), states[0]), Word::Silent));
+            let members: Vec<_> = well.chain([member(now, 0, &eu, word.clone())]).collect();
             let fleet = assess(now, &members, false, &Settings::default());
             let effects = tell(NOON, &eu, &fleet.members["eu"], &[]);
             let count = effects.len();
@@ -240,7 +254,7 @@ fn the_latch_is_the_majoritys_and_not_the_cut_off_hubs() {
     let mut held = |reason: &str| {
         let condition = kogge_api::Condition::new("FailoverHeld", true, reason, "");
         set_condition(&mut eu.status.conditions, condition, NOON);
-        member(0, &eu, Word::Silent).held
+        member(0, 0, &eu, Word::Silent).held
     };
     assert!(held("MajorityGone"));
     assert!(!held("HubCutOff"));

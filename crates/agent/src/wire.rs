@@ -40,11 +40,19 @@ pub enum ToAgent {
     Desired(Desired),
     /// The hub is there, and has nothing to say.
     Alive,
-    /// The cluster is none of the fleet's, or no longer. `hub` is the store of the hub that says so.
+    /// This agent is not needed, or no longer. `hub` is the store of the hub that says so.
     Gone {
         hub: String,
-        why: String,
+        farewell: Farewell,
     },
+}
+
+/// Why an agent is to end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Farewell {
+    pub why: String,
+    /// The cluster is none of the fleet's: its marks are to go. Otherwise another agent has it.
+    pub has_left: bool,
 }
 
 /// Where the hub serves what a cluster should be.
@@ -70,7 +78,9 @@ struct Inner {
     client: watch::Sender<Client>,
     outbox: Mutex<Outbox>,
     news: Notify,
-    gone: watch::Sender<Option<String>>,
+    gone: watch::Sender<Option<Farewell>>,
+    /// Whether the hub was heard when it was last listened to; not known at first.
+    is_heard: Mutex<Option<bool>>,
 }
 
 impl Wire {
@@ -83,6 +93,7 @@ impl Wire {
             outbox: Mutex::default(),
             news: Notify::new(),
             gone: watch::Sender::new(None),
+            is_heard: Mutex::default(),
         });
         let sending = AbortOnDrop(tokio::spawn(inner.clone().send_for_ever()));
         Self { inner, _sending: sending }
@@ -93,12 +104,14 @@ impl Wire {
         self.inner.client.send_replace(client);
     }
 
-    /// Returns when the hub says that the cluster is none of its fleet, and why.
-    pub async fn gone(&self) -> String {
+    /// Returns when the hub says that this agent is not needed any more.
+    pub async fn gone(&self) -> Farewell {
         let mut gone = self.inner.gone.subscribe();
-        match gone.wait_for(Option::is_some).await {
-            Ok(why) => why.clone().unwrap_or_default(),
-            Err(_) => std::future::pending().await,
+        let said = gone.wait_for(Option::is_some).await.ok().and_then(|it| it.clone());
+        match said {
+            Some(farewell) => farewell,
+            // The sender lives as long as this does.
+            None => std::future::pending().await,
         }
     }
 }
@@ -107,9 +120,9 @@ impl HubLink for Wire {
     fn desired(&self) -> BoxStream<'static, Desired> {
         let inner = self.inner.clone();
         streamed(move |send| async move {
-            if let Err(error) = inner.listen(&send).await {
-                let cluster = inner.cluster.as_str();
-                tracing::debug!(cluster, error = error.chain(), "the hub is not heard");
+            match inner.listen(&send).await {
+                Ok(()) => inner.note_heard(false, "it fell silent"),
+                Err(error) => inner.note_heard(false, &error.chain()),
             }
         })
     }
@@ -132,6 +145,7 @@ impl Inner {
                 Ok(ToAgent::Alive) => {}
                 Ok(ToAgent::Desired(desired)) => {
                     if matches!(desired, Desired::Begin { .. }) {
+                        self.note_heard(true, "");
                         // It may have been away, and know nothing of what was said before.
                         self.outbox().all_again();
                         self.news.notify_one();
@@ -140,19 +154,37 @@ impl Inner {
                         return Ok(());
                     }
                 }
-                Ok(ToAgent::Gone { hub, why }) if hub == self.hub => {
-                    self.gone.send_replace(Some(why));
+                Ok(ToAgent::Gone { hub, farewell }) if hub == self.hub => {
+                    self.gone.send_replace(Some(farewell));
                 }
-                Ok(ToAgent::Gone { hub, why }) => tracing::warn!(
-                    "the hub lost its state, or is another: it is {hub} and was {}; what it wanted \
-                     before is kept up ({why})",
-                    self.hub
+                Ok(ToAgent::Gone { hub, farewell }) => self.note_heard(
+                    false,
+                    &format!(
+                        "the hub lost its state, or is another: it is {hub} and was {}; what it \
+                         wanted before is kept up ({})",
+                        self.hub, farewell.why
+                    ),
                 ),
                 // A newer hub may say more than this agent understands.
                 Err(error) => tracing::debug!(%error, "not understood"),
             }
         }
         Ok(())
+    }
+
+    /// Says so when the hub comes or goes, and not at each attempt.
+    fn note_heard(&self, is_heard: bool, why: &str) {
+        let mut before = self.is_heard.lock().unwrap_or_else(PoisonError::into_inner);
+        if *before == Some(is_heard) {
+            return;
+        }
+        let cluster = self.cluster.as_str();
+        if is_heard {
+            tracing::info!(cluster, "the hub is heard");
+        } else {
+            tracing::warn!(cluster, "the hub is not heard, and dialled again: {why}");
+        }
+        *before = Some(is_heard);
     }
 
     async fn send_for_ever(self: Arc<Self>) {

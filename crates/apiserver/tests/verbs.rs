@@ -222,3 +222,22 @@ async fn metadata_alone_is_served_on_request() {
     assert_eq!(list["items"][0]["metadata"]["name"], "x");
     assert!(list["items"][0].get("data").is_none());
 }
+
+#[tokio::test]
+async fn who_asks_for_a_certificate_is_said_by_the_server_and_stays_said() {
+    let server = TestServer::start().await;
+    let requests = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+    let asked = json!({
+        "apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest",
+        "metadata": {"name": "x"},
+        "spec": {"request": "eA==", "signerName": "example.com/x", "usages": ["client auth"],
+            "username": "somebody else", "groups": ["system:masters", "others"]},
+    });
+    let mut made = server.post(requests, &asked).await.body;
+    let spec = made["spec"].clone();
+    assert_ne!(spec["username"], "somebody else", "{spec}");
+    assert_ne!(spec["groups"], asked["spec"]["groups"], "{spec}");
+    made["spec"]["username"] = "somebody else".into();
+    let put = server.put(&format!("{requests}/x"), &made).await;
+    assert_eq!((put.code, &put.body["spec"]), (200, &spec), "{}", put.body);
+}

@@ -219,4 +219,14 @@ fn an_agent_with_a_hundred_works_is_small() {
     hub.kubectl.wait(&ready, &all);
     let held = memory(running.pid());
     assert!(held < 20 * 1024, "{held} kB");
+
+    // So many at once, that nobody asked for, wait for a word, and have it.
+    let elsewhere =
+        POLICY.replace(r#""clusterAffinity": {}"#, r#""clusterAffinity": {"exclude": ["eu"]}"#);
+    hub.apply("policy.json", &elsewhere);
+    hub.kubectl.wait(&["get", "cluster", "eu", "-o", "yaml"], "100 of 100 objects");
+    hub.kubectl.ok(&["annotate", "cluster", "eu", "kogge.dev/approve-deletions=true"]);
+    wait_until(SOON, "they are gone", || {
+        member.kubectl.ok(&["get", "deployments", "-o", "name"]).is_empty().then_some(())
+    });
 }

@@ -40,7 +40,8 @@ fn what_the_hub_says_arrives_as_it_was_said() {
         check(&ToAgent::Desired(said));
     }
     check(&ToAgent::Alive);
-    check(&ToAgent::Gone { hub: "one".into(), why: "gone".into() });
+    let farewell = Farewell { why: "gone".into(), has_left: true };
+    check(&ToAgent::Gone { hub: "one".into(), farewell });
 }
 
 #[test]

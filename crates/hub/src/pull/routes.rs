@@ -9,7 +9,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use kogge_agent::{
     link::{Desired, Report},
-    wire::{HEARTBEAT, SILENCE, ToAgent},
+    wire::{Farewell, HEARTBEAT, SILENCE, ToAgent},
 };
 use kogge_api::fleet::{Cluster, SyncMode};
 use kogge_apiserver::{
@@ -86,7 +86,7 @@ impl Routes {
         match (request.method(), what) {
             (&Method::GET, "desired") => Ok(self.desired(name, &user.uid, draining)),
             (&Method::POST, "reports") => {
-                if let Some(why) = self.no_member(name, &user.uid) {
+                if let Some(Farewell { why, .. }) = self.not_needed(name, &user.uid) {
                     return Err(refusal(403, "Forbidden", &why));
                 }
                 self.take(name, request.into_body()).await
@@ -95,20 +95,22 @@ impl Routes {
         }
     }
 
-    /// Why a cluster is none of the fleet's, if it is not.
-    fn no_member(&self, name: &str, id: &str) -> Option<String> {
+    /// Why a cluster's agent is not needed, if it is not.
+    fn not_needed(&self, name: &str, id: &str) -> Option<Farewell> {
         let key = ObjectKey::new(cluster::GROUP, "Cluster", "", name);
         let found = self.hub.cache.value(&key).and_then(|it| serde_json::from_value(it).ok());
         let found: Option<Cluster> = found;
+        let has_left = |why: String| Some(Farewell { why, has_left: true });
         match found {
-            None => Some(format!("{name} is no cluster of this fleet, or no longer")),
+            None => has_left(format!("{name} is no cluster of this fleet, or no longer")),
             Some(it) if it.metadata.deletion_timestamp.is_some() => {
-                Some(format!("{name} is leaving the fleet"))
+                has_left(format!("{name} is leaving the fleet"))
             }
+            Some(it) if it.spec.id != id => has_left(format!("{name} is another cluster now")),
             Some(it) if it.spec.sync_mode != SyncMode::Pull => {
-                Some(format!("the hub dials {name} itself: its spec.syncMode is Push"))
+                let why = format!("the hub dials {name} itself: its spec.syncMode is Push");
+                Some(Farewell { why, has_left: false })
             }
-            Some(it) if it.spec.id != id => Some(format!("{name} is another cluster now")),
             Some(_) => None,
         }
     }
@@ -192,20 +194,20 @@ impl Stream {
             desired = self.desired.next() => match desired {
                 // A cluster that left is to hold nothing, and keeps what it has: it hears of
                 // its leave, and not of what follows from it.
-                Some(Desired::Remove { .. } | Desired::Complete) if self.has_left() => self.gone(),
+                Some(Desired::Remove { .. } | Desired::Complete) if !self.is_needed() => self.gone(),
                 other => other.map(ToAgent::Desired),
             }
         }
     }
 
-    fn has_left(&self) -> bool {
-        self.routes.no_member(&self.name, &self.id).is_some()
+    fn is_needed(&self) -> bool {
+        self.routes.not_needed(&self.name, &self.id).is_none()
     }
 
     fn gone(&mut self) -> Option<ToAgent> {
-        let why = self.routes.no_member(&self.name, &self.id)?;
+        let farewell = self.routes.not_needed(&self.name, &self.id)?;
         self.ended = true;
-        Some(ToAgent::Gone { hub: self.routes.hub.works.hub().to_owned(), why })
+        Some(ToAgent::Gone { hub: self.routes.hub.works.hub().to_owned(), farewell })
     }
 
     fn beat(&mut self) -> Option<ToAgent> {

@@ -65,7 +65,7 @@ impl Pending {
         let made = pki::request(&user_of(cluster), CLUSTERS)?;
         Ok(Self {
             token_id: token_id.to_owned(),
-            name: format!("agent-{cluster}-{}", Uuid::new_v4().simple()),
+            name: format!("kogge-agent-{}", Uuid::new_v4().simple()),
             key: made.key_pem,
             request: made.request_pem,
         })

@@ -15,7 +15,10 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use kogge_agent::{Config, Kept, wire::Wire};
+use kogge_agent::{
+    Config, Kept,
+    wire::{Farewell, Wire},
+};
 use kogge_hub::pull::Introduction;
 use kogge_member::{Client, Resource, object};
 use kube::config::Kubeconfig;
@@ -108,19 +111,33 @@ async fn serve(
         () = stop.asked() => {}
         () = kogge_agent::run(config, stopped) => {}
         () = renew_for_ever(dir, identity, &wire) => {}
-        why = wire.gone() => {
+        farewell = wire.gone() => {
             kept.forget()?;
-            let released = unjoin::release(&member).await;
-            released.with_context(|| format!("{name} has left the fleet, its marks stay"))?;
-            writeln!(
-                out,
-                "{name} has left the fleet ({why}); its workloads go on running; to join again, \
-                 make a token on the hub with: kogge token create"
-            )?;
-            return Ok(());
+            return leave(&name, &farewell, &member, out).await;
         }
     }
     Ok(kept.flush()?)
+}
+
+/// The workloads go on running; the fleet's marks go, unless another agent has the cluster.
+async fn leave(
+    name: &str,
+    Farewell { why, has_left }: &Farewell,
+    member: &Client,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    if !has_left {
+        writeln!(out, "this agent is not needed any more: {why}")?;
+        return Ok(());
+    }
+    let released = unjoin::release(member).await;
+    released.with_context(|| format!("{name} has left the fleet ({why}), its marks stay"))?;
+    writeln!(
+        out,
+        "{name} has left the fleet ({why}); its workloads go on running; to join again, make a \
+         token on the hub with: kogge token create"
+    )?;
+    Ok(())
 }
 
 /// Renews the certificate at two thirds of its life, each time.

@@ -49,14 +49,28 @@ pub enum Frame<'a> {
     PushAck { record: u64 },
     /// I am new; this is my head. Tell me all.
     Join { record: &'a [u8] },
-    /// Records; `more` follow, or `ask` one of their owners.
-    Records { more: bool, ask: bool, records: Vec<&'a [u8]> },
+    /// Records that were asked for.
+    Records(Batch<'a>),
     /// The hashes of my buckets.
     Sync { root: u128, buckets: Box<[u64; BUCKETS]> },
     /// What I have in those buckets (a bit each).
     Ids { buckets: u64, ids: Vec<Id> },
     /// Send me these.
     Want { ids: Vec<Id> },
+}
+
+/// Records, and what is to be done with them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch<'a> {
+    /// There are more of this answer.
+    pub more: bool,
+    /// That is not all: ask one of their owners for the rest.
+    pub ask: bool,
+    /// A fleet is starting: serve that part with all of the table, once that many records of it
+    /// are here.
+    pub serve: Option<(Part, u64)>,
+    /// The records.
+    pub records: Vec<&'a [u8]>,
 }
 
 const PING: u8 = 1;
@@ -106,12 +120,17 @@ impl<'a> Frame<'a> {
             JOIN => Self::Join { record: reader.bytes(MAX_RECORD)? },
             RECORDS => {
                 let (more, ask) = (flag(reader)?, flag(reader)?);
+                let serve = if flag(reader)? {
+                    Some((Part::read(reader)?, reader.number()?))
+                } else {
+                    None
+                };
                 let count = reader.count(reader.rest().len())?;
                 let mut records = Vec::with_capacity(count.min(CHUNK / 64));
                 for _ in 0..count {
                     records.push(reader.bytes(MAX_RECORD)?);
                 }
-                Self::Records { more, ask, records }
+                Self::Records(Batch { more, ask, serve, records })
             }
             SYNC => {
                 let root = root(reader)?;
@@ -158,8 +177,12 @@ impl<'a> Frame<'a> {
             }
             Self::PushAck { record } => out.extend_from_slice(&record.to_le_bytes()),
             Self::Join { record } => put_bytes(&mut out, record),
-            Self::Records { more, ask, records } => {
-                out.extend([u8::from(*more), u8::from(*ask)]);
+            Self::Records(Batch { more, ask, serve, records }) => {
+                out.extend([u8::from(*more), u8::from(*ask), u8::from(serve.is_some())]);
+                if let Some((part, count)) = serve {
+                    part.put(&mut out);
+                    put_number(&mut out, *count);
+                }
                 put_number(&mut out, records.len() as u64);
                 for record in records {
                     put_bytes(&mut out, record);
@@ -189,7 +212,7 @@ impl<'a> Frame<'a> {
             Self::Push { .. } => PUSH,
             Self::PushAck { .. } => PUSH_ACK,
             Self::Join { .. } => JOIN,
-            Self::Records { .. } => RECORDS,
+            Self::Records(_) => RECORDS,
             Self::Sync { .. } => SYNC,
             Self::Ids { .. } => IDS,
             Self::Want { .. } => WANT,
@@ -200,9 +223,7 @@ impl<'a> Frame<'a> {
     fn size(&self) -> usize {
         match self {
             Self::Push { record, .. } | Self::Join { record } => record.len() + 16,
-            Self::Records { records, .. } => {
-                8 + records.iter().map(|it| it.len() + 3).sum::<usize>()
-            }
+            Self::Records(it) => 16 + it.records.iter().map(|it| it.len() + 3).sum::<usize>(),
             Self::Sync { .. } => BUCKETS * 8 + 20,
             Self::Ids { ids, .. } | Self::Want { ids } => ids.len() * 20 + 16,
             _ => 32,
@@ -262,7 +283,13 @@ mod tests {
             Frame::Push { part: Part::only(77), record },
             Frame::PushAck { record: 8 },
             Frame::Join { record },
-            Frame::Records { more: true, ask: false, records: vec![record, record] },
+            Frame::Records(Batch { more: true, ask: false, serve: None, records: vec![record; 2] }),
+            Frame::Records(Batch {
+                more: false,
+                ask: true,
+                serve: Some((Part::WHOLE, 9)),
+                records: vec![],
+            }),
             Frame::Sync { root: 1, buckets: Box::new([3; BUCKETS]) },
             Frame::Ids { buckets: 5, ids: vec![id, id] },
             Frame::Want { ids: vec![id] },
@@ -294,7 +321,7 @@ mod tests {
 
     #[test]
     fn counts_are_not_believed() {
-        let mut bomb = vec![RECORDS, 1, b'a', 0, 0];
+        let mut bomb = vec![RECORDS, 1, b'a', 0, 0, 0];
         put_number(&mut bomb, u64::MAX);
         assert_eq!(Frame::read(&bomb), Err(Malformed::Limit));
         assert_eq!(Frame::read(&vec![0; MAX_FRAME + 1]), Err(Malformed::Limit));
@@ -313,7 +340,7 @@ mod tests {
         /// A frame with some bytes changed likewise.
         #[test]
         fn damaged_frames_are_read_or_refused(
-            which in 0_usize..12, changes in prop::collection::vec((any::<u16>(), any::<u8>()), 1..4)
+            which in 0_usize..13, changes in prop::collection::vec((any::<u16>(), any::<u8>()), 1..4)
         ) {
             let mut bytes = all(b"record")[which].bytes("eu-1");
             for (at, byte) in changes {

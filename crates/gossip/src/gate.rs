@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::id::{MS, Micros, SECOND};
 
 /// Peers are remembered up to this many.
-const KEPT: usize = 512;
+const KEPT: usize = 4_096;
 
 /// Closed for a while after each pass.
 #[derive(Debug, Default)]
@@ -17,6 +17,7 @@ impl Gate {
     pub const WANT: (u8, Micros) = (2, 20 * MS);
     pub const CHECK: (u8, Micros) = (3, 100 * MS);
     pub const FLOOR: (u8, Micros) = (4, SECOND);
+    pub const TABLE: (u8, Micros) = (6, SECOND);
     /// After a forged record nothing of that peer is checked for a while.
     pub const FORGED: (u8, Micros) = (5, SECOND);
 

@@ -1,6 +1,6 @@
 //! One member: its state, and the order in which an event is worked off.
 //!
-//! Reading order: here; `own` (what this member says), `probe` and `answer` (who lives), `push`
+//! Reading order: here; `learn` (what follows from a record), `own` (what this member says), `probe` and `answer` (who lives), `push`
 //! (news), `repair` (what was missed, and joining). Each is a file of methods on [`Node`].
 
 use std::collections::BTreeSet;
@@ -11,14 +11,14 @@ use crate::frame::{Frame, MAX_DATAGRAM};
 use crate::gate::Gate;
 use crate::health::{Local, RoundTrip};
 use crate::id::{Micros, Name, Rng, SECOND};
+use crate::join::Join;
 use crate::keys::Keys;
 use crate::own::Own;
 use crate::probe::{Subject, Turns};
 use crate::queue::{Outbox, Served, Unacknowledged};
-use crate::record::{Floor, Record, RecordRef, Slot};
+use crate::record::{Record, RecordRef, Slot};
 use crate::repair::Repair;
-use crate::table::{Offer, Refusal, State, Table};
-use crate::words::judge;
+use crate::table::{State, Table};
 
 /// A timer that is this late means that this member stood still.
 const ASLEEP: Micros = 3 * SECOND;
@@ -75,6 +75,7 @@ pub struct Node {
     pub(crate) sent: Unacknowledged,
     pub(crate) served: Served,
     pub(crate) repair: Repair,
+    pub(crate) join: Join,
     pub(crate) gate: Gate,
     pub(crate) removed: bool,
     pub(crate) out: Vec<Action>,
@@ -108,6 +109,7 @@ impl Node {
             sent: Unacknowledged::default(),
             served: Served::default(),
             repair: Repair::default(),
+            join: Join::default(),
             gate: Gate::default(),
             removed: false,
             out: std::mem::take(actions),
@@ -184,7 +186,8 @@ impl Node {
         }
         let subjects = self.subjects.iter().map(|it| it.due);
         let burying = self.burying.first().map(|it| it.0);
-        let queues = [self.outbox.due(), self.sent.due(), burying, self.repair.due()];
+        let queues =
+            [self.outbox.due(), self.sent.due(), burying, self.repair.due(), self.join.due()];
         subjects.chain(queues.into_iter().flatten()).chain(self.own.due()).min().unwrap_or(u64::MAX)
     }
 
@@ -198,6 +201,7 @@ impl Node {
             self.judge(at);
         }
         self.own_due();
+        self.join_due();
         self.repair_due();
         self.push_due();
         if self.ring_moved {
@@ -239,7 +243,7 @@ impl Node {
             Frame::Push { part, record } => self.pushed(from, peer, part, record),
             Frame::PushAck { record } => self.push_acknowledged(peer, record),
             Frame::Join { record } => self.joined_by(from, record),
-            Frame::Records { more, ask, records } => self.records(from, peer, more, ask, &records),
+            Frame::Records(batch) => self.records(from, peer, &batch),
             Frame::Sync { root, buckets } => self.sync_asked(from, root, &buckets),
             Frame::Ids { buckets, ids } => self.ids(from, buckets, &ids),
             Frame::Want { ids } => self.wanted(from, &ids),
@@ -248,6 +252,7 @@ impl Node {
 
     pub(crate) fn heard_from(&mut self, at: usize) {
         self.table.members[at].heard = Some(self.now);
+        self.table.members[at].silent = false;
         if self.heard[0].0 != at {
             self.heard[1] = self.heard[0];
         }
@@ -277,115 +282,6 @@ impl Node {
             let to = self.table.members[at].name.clone();
             self.send(&to, Channel::Stream, &frame);
         }
-    }
-
-    /// Offers a record to the table and draws the conclusions. `Ok(true)` if it was new.
-    pub(crate) fn learn(&mut self, record: &RecordRef<'_>, spread: bool) -> Result<bool, Refusal> {
-        // What an earlier life said besides its head is as good as anybody's.
-        let earlier = record.slot != Slot::Head && record.stamp.incarnation < self.own.incarnation;
-        if record.name == self.name.as_str() && record.slot != Slot::Floor && !earlier {
-            self.met_oneself(record);
-            return Ok(false);
-        }
-        let keys = self.keys.clone();
-        match self.table.offer(record, &*keys, self.now) {
-            Offer::Stored { at, was, old, new } => {
-                self.stored(at, was, old.as_deref(), &new);
-                if spread {
-                    self.spread_whole(at, &new);
-                }
-                Ok(true)
-            }
-            Offer::Known | Offer::Older => Ok(false),
-            Offer::Refused(why) => {
-                self.counters.refused += 1;
-                Err(why)
-            }
-        }
-    }
-
-    /// What follows from a record that is new in the table.
-    fn stored(&mut self, at: usize, was: State, old: Option<&Record>, new: &Arc<Record>) {
-        self.repair.changed(self.now);
-        let name = self.table.members[at].name.clone();
-        self.out.push(Action::Record { name, slot: new.slot, stamp: new.stamp });
-        match new.slot {
-            Slot::Floor => self.floor_stored(at, new),
-            Slot::Head => {
-                self.ring_moved = true;
-                let before = old.map_or(0, |it| it.stamp.incarnation);
-                let new_life = before < new.stamp.incarnation;
-                if new_life {
-                    self.new_life(at, before);
-                }
-                if new_life || was != self.table.members[at].state {
-                    self.tell(at);
-                    self.judge_around(at);
-                }
-                self.judge(at);
-            }
-            Slot::Links => self.links_stored(at, old, new),
-            Slot::Services | Slot::Intent => {}
-        }
-    }
-
-    fn floor_stored(&mut self, at: usize, new: &Record) {
-        let Ok(floor) = Floor::read(new.stamp, new.body()) else { return };
-        let member = &self.table.members[at];
-        let (name, state) = (member.name.clone(), member.state);
-        if at == self.me {
-            self.own_floor(floor);
-            return;
-        }
-        if floor.revoked {
-            self.out.push(Action::Revoke { name: name.clone() });
-        }
-        if state == State::Removed {
-            self.table.members[at].said.clear();
-            let incarnation = floor.incarnation;
-            self.out.push(Action::Member { name, state, incarnation });
-            self.ring_moved = true;
-            self.judge_around(at);
-        }
-    }
-
-    /// Decides anew on a member, and on those whose observer it is where that changes something.
-    pub(crate) fn judge(&mut self, at: usize) {
-        if at == self.me {
-            self.judged_by_others();
-            return;
-        }
-        let verdict = judge(&self.table, at, self.now);
-        let member = &mut self.table.members[at];
-        let (before, lived) = (member.state, member.lives());
-        member.enough_since = verdict.enough_since;
-        member.state = verdict.state;
-        if let Some(again) = verdict.again {
-            self.burying.retain(|it| it.1 != at);
-            self.burying.insert((again, at));
-        }
-        if before != verdict.state {
-            self.tell(at);
-            self.counters.deaths += u64::from(verdict.state == State::Dead);
-            self.ring_moved = true;
-            if lived != self.table.members[at].lives() {
-                self.judge_around(at);
-            }
-        }
-    }
-
-    /// Whose observers have changed because `at` came or went: its successors, and whom it judged.
-    fn judge_around(&mut self, at: usize) {
-        let near = self.table.judged_by(at);
-        for it in near {
-            self.judge(it);
-        }
-    }
-
-    pub(crate) fn tell(&mut self, at: usize) {
-        let member = &self.table.members[at];
-        let (name, state, incarnation) = (member.name.clone(), member.state, member.incarnation());
-        self.out.push(Action::Member { name, state, incarnation });
     }
 
     pub(crate) fn send(&mut self, to: &Name, how: Channel, frame: &Frame<'_>) {

@@ -63,6 +63,12 @@ impl Node {
         let body = self.own.head.body();
         self.publish(Slot::Head, &body);
         self.own.head_sent = self.now;
+        for slot in [Slot::Services, Slot::Intent] {
+            let said = self.table.members[self.me].record(slot).cloned();
+            if let Some(said) = said.filter(|_| 0 < self.own.versions[slot.at()]) {
+                self.publish(slot, said.body());
+            }
+        }
         if !self.own.links.0.is_empty() {
             self.publish_links();
         }

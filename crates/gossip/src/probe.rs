@@ -268,6 +268,12 @@ impl Node {
         subject.due = self.now + turn.clamp(TURNS.start, TURNS.end);
         self.answer_waiting(which, true);
         self.reached(at);
+        if self.word_on(at).is_some() {
+            // Until nothing is to be said any more.
+            let soon = self.now + SECOND;
+            let subject = &mut self.subjects[which];
+            subject.due = subject.due.min(soon);
+        }
     }
 
     /// It answers. That is worth a word only while somebody says otherwise.

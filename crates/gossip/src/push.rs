@@ -25,6 +25,10 @@ const TREES: u64 = 8;
 /// Tries in all.
 const TRIES: u8 = 8;
 
+/// A member that did not acknowledge that many tries gets one try of what comes after, until it is
+/// heard: in a cut half of all is on the other side, and not called dead yet.
+const SILENT: u8 = 4;
+
 /// Sent that often without an answer, the part of the child is served by its parent.
 const TAKEN_OVER: u8 = 2;
 
@@ -39,47 +43,55 @@ impl Node {
         not: Option<usize>,
     ) {
         let tree = self.table.members[owner].hash % TREES;
+        for (to, part) in self.hand_out(part, tree, [Some(owner), not]) {
+            let news = News { to, owner, record: record.clone(), part };
+            if self.outbox.passes(self.now) {
+                self.transmit(news, 1, 1);
+            } else {
+                self.outbox.push(news);
+            }
+        }
+    }
+
+    /// To whom a part is handed out, and what of it each is to serve.
+    pub(crate) fn hand_out(
+        &self,
+        part: Part,
+        tree: u64,
+        not: [Option<usize>; 2],
+    ) -> Vec<(usize, Part)> {
+        let only = |at: usize| (self.hop(at), Part::only(self.table.members[at].hash));
+        let mut out = Vec::new();
         let mut part = part;
         loop {
-            let few: Vec<usize> = self.wanting(part, owner, not).take(DIRECT + 1).collect();
+            let few: Vec<usize> = self.wanting(part, not).take(DIRECT + 1).collect();
             if few.len() <= DIRECT || part.children() < 8 {
-                self.serve_directly(owner, record, &few);
-                return;
+                out.extend(few.into_iter().map(only));
+                return out;
             }
             let mut mine = None;
             for child in (0..8).map(|it| part.child(it)) {
                 if child.holds(self.hash) {
                     mine = Some(child);
-                    continue;
-                }
-                if let Some(to) = self.table.delegate(child, tree, [Some(owner), not]) {
-                    self.tell_news(to, owner, record, child);
+                } else if let Some(to) = self.table.delegate(child, tree, not) {
+                    out.push((to, child));
                 } else {
-                    let all = self.wanting(child, owner, not).collect::<Vec<_>>();
-                    self.serve_directly(owner, record, &all);
+                    out.extend(self.wanting(child, not).map(only));
                 }
             }
             match mine {
                 Some(child) => part = child,
-                None => return,
+                None => return out,
             }
         }
     }
 
     /// Who in a part is to be told.
-    fn wanting(&self, part: Part, owner: usize, not: Option<usize>) -> impl Iterator<Item = usize> {
+    fn wanting(&self, part: Part, not: [Option<usize>; 2]) -> impl Iterator<Item = usize> {
         let fit = move |it: &usize| {
-            *it != self.me && *it != owner && Some(*it) != not && self.table.members[*it].lives()
+            *it != self.me && !not.contains(&Some(*it)) && self.table.members[*it].lives()
         };
         self.table.within(part).filter(fit)
-    }
-
-    fn serve_directly(&mut self, owner: usize, record: &Arc<Record>, to: &[usize]) {
-        for at in to {
-            let part = Part::only(self.table.members[*at].hash);
-            let hop = self.hop(*at);
-            self.tell_news(hop, owner, record, part);
-        }
     }
 
     /// The next hop to a member: itself, or, of one that cannot be dialled, who it has dialled.
@@ -89,15 +101,6 @@ impl Node {
             return to;
         }
         table.observers(to).next().unwrap_or(to)
-    }
-
-    fn tell_news(&mut self, to: usize, owner: usize, record: &Arc<Record>, part: Part) {
-        let news = News { to, owner, record: record.clone(), part };
-        if self.outbox.passes(self.now) {
-            self.transmit(news, 1, 1);
-        } else {
-            self.outbox.push(news);
-        }
     }
 
     fn transmit(&mut self, news: News, tries: u8, copies: u8) {
@@ -114,6 +117,9 @@ impl Node {
         }
         self.out.push(crate::Action::Send { to, how, bytes });
         self.counters.pushed += u64::from(copies);
+        if self.table.members[news.to].silent && tries == 1 {
+            return;
+        }
         let due = self.now + self.trip.wait(PUSH_WAIT.0, PUSH_WAIT.1);
         self.sent.put(Sent { news, tries, at: self.now, due });
     }
@@ -147,6 +153,7 @@ impl Node {
             }
             news.part = only;
         }
+        self.table.members[news.to].silent |= SILENT <= tries;
         if lives && tries < TRIES {
             self.transmit(news, tries + 1, if tries < TAKEN_OVER { 1 } else { 2 });
         }

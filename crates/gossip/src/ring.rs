@@ -171,9 +171,10 @@ impl Table {
         let fit = |at: &usize| {
             !not.contains(&Some(*at)) && self.members[*at].dialable && self.members[*at].lives()
         };
-        // The suspected come last.
+        // The suspected come last; the silent are no use.
         self.within(part)
             .filter(fit)
+            .filter(|at| !self.members[*at].silent)
             .min_by_key(|at| (self.members[*at].state, mix(self.members[*at].hash, tree)))
     }
 }

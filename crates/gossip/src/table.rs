@@ -64,6 +64,8 @@ pub(crate) struct Member {
     pub heard: Option<Micros>,
     /// When one of its records last changed.
     pub learned: Micros,
+    /// News for it was not acknowledged however often it was sent.
+    pub silent: bool,
     /// Round trip, if it is probed from here.
     pub rtt: Option<Micros>,
 }
@@ -277,6 +279,7 @@ impl Table {
             enough_since: None,
             heard: None,
             learned: 0,
+            silent: false,
             rtt: None,
         });
         Some(at)
@@ -344,7 +347,8 @@ impl Table {
 
 /// The id of a record.
 pub(crate) fn id(owner: u64, it: &Record) -> Id {
-    let check = u32::try_from(low(it.digest) >> 32).expect("half of 64 bits");
+    // The top, so that whoever compares ids finds the same one larger as who compares digests.
+    let check = u32::try_from(it.digest >> 96).expect("a quarter of 128 bits");
     Id { owner, slot: it.slot, stamp: it.stamp, check }
 }
 

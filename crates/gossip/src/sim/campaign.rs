@@ -3,8 +3,9 @@
 
 use super::check::Checker;
 use super::faults::{Fault, Happened, script};
+use super::hosts::head_of;
 use super::net::Latency;
-use super::world::{World, head_of};
+use super::world::World;
 use crate::event::Event;
 use crate::id::{MS, Micros, Rng, SECOND};
 use crate::queue::MAX_QUEUE;
@@ -40,6 +41,12 @@ pub(super) fn play(seed: u64, ignores_floors: bool) -> Outcome {
         world.net.latency = Latency::Distance(80 * MS);
     }
     world.seeds = vec![0, 1, 2];
+    // In a third of the seeds some members only dial out.
+    if rng.chance(333_333) {
+        for host in world.hosts.iter_mut().skip(5) {
+            host.hidden = rng.chance(300_000);
+        }
+    }
     let mut checker = Checker::default();
     checker.network(true, world.now());
     world.checker = Some(checker);
@@ -113,18 +120,17 @@ fn apply(world: &mut World, fault: &Fault, serial: &mut u64, gone: &mut [bool], 
             world.net.cuts.clear();
         }
         Fault::Stop(host, span) => {
-            world.disturb(*host, true);
             world.stop(*host, *span);
         }
         Fault::Slow(host, late) => world.set_slow(*host, *late),
         Fault::Jump(host, by) => {
-            world.disturb(*host, false);
             world.jump(*host, *by);
         }
         Fault::Crash(host, disk) => world.crash(*host, *disk),
         Fault::Start(host) => world.start(*host),
         Fault::Publish(host) => {
             let mut head = head_of(*host, rng.below(20));
+            head.dialable = !world.hosts[*host].hidden;
             head.drifted = rng.below(1_000);
             world.give(*host, Event::Publish(Box::new(head)));
             let body = rng.any().to_le_bytes();
@@ -151,22 +157,24 @@ fn apply(world: &mut World, fault: &Fault, serial: &mut u64, gone: &mut [bool], 
 }
 
 impl World {
-    fn disturb(&mut self, host: usize, disturbed: bool) {
-        let (name, now) = (self.hosts[host].name.clone(), self.now);
+    /// The checker is told whether a host is slow or stopped, or was until now.
+    pub(super) fn disturbed(&mut self, host: usize) {
+        let it = &self.hosts[host];
         if let Some(checker) = &mut self.checker {
-            checker.disturbed(&name, disturbed, now);
+            checker.disturbed(&it.name, it.stopped || 0 < it.slow, self.now);
         }
     }
 
     fn set_slow(&mut self, host: usize, late: Micros) {
         if self.hosts[host].slow != late {
             self.hosts[host].slow = late;
-            self.disturb(host, 0 < late);
+            self.disturbed(host);
         }
     }
 
     fn jump(&mut self, host: usize, by: Micros) {
         self.hosts[host].ahead += by;
+        self.disturbed(host);
         self.give(host, Event::Timer);
     }
 

@@ -1,7 +1,8 @@
 //! The figures of a fleet: how fast, how dear, how wrong.
 
 use super::faults::Disk;
-use super::world::{World, head_of};
+use super::hosts::head_of;
+use super::world::World;
 use crate::event::Event;
 use crate::id::{MS, Micros, SECOND};
 use crate::record::Slot;

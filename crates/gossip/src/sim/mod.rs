@@ -1,6 +1,6 @@
 //! Plays whole fleets: discrete events, virtual time, one seed, one run, byte for byte.
 //!
-//! Reading order: `net` (what happens to frames), `world` (hosts, clocks and disks), `faults` (what
+//! Reading order: `hosts`, `net` and `wire` (what happens to frames), `world` (hosts, clocks and disks), `faults` (what
 //! goes wrong, by seed), `check` (what must hold), `campaign` (a seed from start to verdict),
 //! `figures` (what `kogge sim gossip` prints). It is part of the crate, not of its tests, since the
 //! binary plays fleets for people.
@@ -9,8 +9,10 @@ mod campaign;
 mod check;
 mod faults;
 mod figures;
+mod hosts;
 mod keys;
 mod net;
+mod wire;
 mod world;
 
 #[cfg(test)]

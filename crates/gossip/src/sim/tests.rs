@@ -1,5 +1,7 @@
 use super::*;
 use crate::id::SECOND;
+use crate::record::Slot;
+use crate::table::State;
 
 /// Seeds in CI; 10,000 are played by `cargo xtask bench gossip seeds`.
 const SEEDS: u64 = 300;
@@ -39,4 +41,259 @@ fn the_dead_are_found_in_time() {
         let all = death.all.unwrap();
         assert!(death.first.unwrap() <= 4 * SECOND && all <= 5 * SECOND, "seed {seed}: {death:?}");
     }
+}
+
+/// A fleet that has come to rest, each member knowing all.
+fn fleet(members: usize) -> World {
+    let mut world = World::new(members, 3);
+    world.start_known();
+    later(&mut world, 6);
+    world
+}
+
+fn later(world: &mut World, seconds: u64) {
+    let end = world.now() + seconds * SECOND;
+    world.run_until(end);
+}
+
+fn state(world: &World, by: usize, of: usize) -> Option<State> {
+    world.node(by)?.state_of(world.hosts[of].name.as_str())
+}
+
+/// Who of the running is called dead by whom.
+fn dead(world: &World) -> Vec<(usize, usize)> {
+    let hosts = 0..world.hosts.len();
+    let pairs = hosts.clone().flat_map(|by| hosts.clone().map(move |of| (by, of)));
+    pairs.filter(|(by, of)| state(world, *by, *of) == Some(State::Dead)).collect()
+}
+
+#[test]
+fn of_two_each_buries_the_other_alone() {
+    let mut world = fleet(2);
+    world.crash(1, Disk::Kept);
+    later(&mut world, 8);
+    assert_eq!(dead(&world), [(0, 1)]);
+    world.start(1);
+    later(&mut world, 3);
+    assert_eq!(dead(&world), []);
+}
+
+#[test]
+fn of_three_the_lonely_one_buries_nobody() {
+    let mut world = fleet(3);
+    world.net.groups = vec![1, 0, 0];
+    later(&mut world, 30);
+    assert_eq!(dead(&world), [(1, 0), (2, 0)]);
+    world.net.groups.clear();
+    later(&mut world, 6);
+    assert_eq!(dead(&world), []);
+}
+
+#[test]
+fn of_four_cut_in_halves_nobody_is_buried() {
+    let mut world = fleet(4);
+    world.net.groups = vec![1, 1, 0, 0];
+    later(&mut world, 60);
+    assert_eq!(dead(&world), []);
+}
+
+#[test]
+fn a_small_minority_does_not_bury_the_rest() {
+    let mut world = fleet(30);
+    world.net.groups = (0..30).map(|it| u8::from(it < 2)).collect();
+    later(&mut world, 60);
+    let called = dead(&world);
+    assert!(called.iter().all(|it| it.1 < 2) && called.len() == 56, "{called:?}");
+}
+
+#[test]
+fn one_broken_link_is_shown_and_kills_nobody() {
+    let mut world = fleet(20);
+    let node = world.node(4).unwrap();
+    let subject = node.table.subjects(node.me)[0];
+    let name = node.table.members[subject].name.clone();
+    let of: usize = name.as_str()[1..].parse().unwrap();
+    world.net.cuts.push((4, of));
+    later(&mut world, 40);
+    assert_eq!(dead(&world), []);
+    let view = world.node(9).unwrap().view();
+    let row = view.members.iter().find(|it| it.name == name).unwrap();
+    let broken: Vec<_> = row.broken_links().map(|it| it.0.as_str()).collect();
+    assert_eq!((row.state, &broken[..]), (State::Alive, &["m0004"][..]), "{row:?}");
+    assert_eq!(row.vouchers().count(), 4);
+}
+
+#[test]
+fn who_stands_still_is_buried_and_comes_back_soon() {
+    let mut world = fleet(20);
+    world.stop(7, 60 * SECOND);
+    later(&mut world, 59);
+    assert_eq!(dead(&world).len(), 19);
+    later(&mut world, 3);
+    assert_eq!(dead(&world), []);
+    assert_eq!(world.node(7).unwrap().counters().deaths, 0, "it does not blame the others");
+}
+
+#[test]
+fn goodbye_is_not_death() {
+    let mut world = fleet(20);
+    world.give(7, crate::Event::Leave);
+    later(&mut world, 1);
+    world.crash(7, Disk::Kept);
+    later(&mut world, 20);
+    assert!((0..20).filter(|it| *it != 7).all(|it| state(&world, it, 7) == Some(State::Left)));
+    world.start(7);
+    later(&mut world, 2);
+    assert!((0..20).all(|it| state(&world, it, 7) == Some(State::Alive)));
+}
+
+#[test]
+fn a_late_peer_does_not_raise_the_removed() {
+    let mut world = fleet(20);
+    world.crash(5, Disk::Kept);
+    later(&mut world, 10);
+    let removed = crate::Floor { serial: 1, incarnation: crate::Floor::REMOVED, revoked: true };
+    world.floor(0, 9, removed);
+    later(&mut world, 5);
+    world.start(5);
+    later(&mut world, 10);
+    for by in (0..20).filter(|it| *it != 9) {
+        assert_eq!(state(&world, by, 9), Some(State::Removed), "m{by}");
+    }
+    assert_eq!(world.happened.revocations, 19);
+}
+
+#[test]
+fn a_fleet_that_lost_power_finds_itself_without_its_seed() {
+    let mut world = fleet(20);
+    for host in 0..20 {
+        world.crash(host, Disk::Kept);
+    }
+    world.seeds.clear();
+    later(&mut world, 1);
+    for host in 1..20 {
+        world.start(host);
+    }
+    later(&mut world, 20);
+    for (by, of) in (1..20).flat_map(|by| (1..20).map(move |of| (by, of))) {
+        assert_eq!(state(&world, by, of), Some(State::Alive), "m{by} of m{of}");
+    }
+    assert_eq!(dead(&world).len(), 19, "the seed did not come back");
+}
+
+#[test]
+fn members_that_only_dial_out_are_watched_and_told() {
+    let mut world = World::new(40, 5);
+    for host in 10..25 {
+        world.hosts[host].hidden = true;
+    }
+    for host in 0..40 {
+        world.start(host);
+    }
+    later(&mut world, 20);
+    assert_eq!(dead(&world), []);
+    let root = world.node(0).unwrap().root();
+    assert!((0..40).all(|it| world.node(it).unwrap().root() == root));
+    world.crash(12, Disk::Kept);
+    later(&mut world, 8);
+    assert_eq!(dead(&world).len(), 39);
+}
+
+#[test]
+fn a_start_by_one_seed_costs_each_member_the_table_once() {
+    let join = join(300, 0, 1);
+    assert!(join.took.unwrap() < 3 * SECOND && join.most < 200_000, "{join:?}");
+}
+
+#[test]
+fn idle_members_say_little() {
+    let bytes = idle(100, 0, 1);
+    assert!(bytes < 150.0, "{bytes}");
+    let lossy = idle(100, 100_000, 1);
+    assert!(lossy < 200.0, "{lossy}");
+}
+
+#[test]
+fn a_split_heals() {
+    let (alive, equal) = heal(50, 0, 1);
+    assert!(alive.unwrap() < 5 * SECOND && equal.unwrap() < 10 * SECOND);
+}
+
+#[test]
+fn the_campaign_finds_members_that_do_not_ask_floors() {
+    let found = (0..40).any(|seed| {
+        let found = campaign::play(seed, true).violations;
+        found.iter().any(|it| it.contains("rose from"))
+    });
+    assert!(found);
+}
+
+/// What the checker says to a trace that is broken in one way.
+fn refuses(trace: impl Fn(&mut Checker, &[crate::Name]), why: &str) {
+    let names: Vec<_> = ["a", "b"].iter().filter_map(|it| crate::Name::new(it)).collect();
+    let mut checker = Checker::default();
+    checker.network(true, 0);
+    for name in &names {
+        checker.started(name, 1, 0);
+    }
+    trace(&mut checker, &names);
+    let found = checker.violations;
+    assert!(found.len() == 1 && found[0].contains(why), "{why}: {found:?}");
+}
+
+#[test]
+fn the_checker_refuses_each_kind_of_broken_trace() {
+    let stamp = |incarnation, version| crate::Stamp { incarnation, version };
+    let floor = crate::Floor { serial: 1, incarnation: 5, revoked: false };
+    let late = 2 * BOUND;
+    refuses(
+        |it, of| {
+            it.record(&of[0], 1, &of[1], Slot::Head, stamp(2, 1), None);
+            it.record(&of[0], 1, &of[1], Slot::Head, stamp(1, 9), None);
+        },
+        "back to",
+    );
+    refuses(
+        |it, of| {
+            it.record(&of[0], 1, &of[1], Slot::Floor, stamp(0, 1), Some(floor));
+            it.record(&of[0], 1, &of[1], Slot::Head, stamp(5, 1), None);
+        },
+        "below its floor",
+    );
+    refuses(
+        |it, of| {
+            it.record(&of[0], 1, &of[1], Slot::Floor, stamp(0, 1), Some(floor));
+            it.member(&of[0], 1, &of[1], State::Alive, 5, 0);
+        },
+        "from the removed",
+    );
+    refuses(|it, of| it.member(&of[0], 1, &of[1], State::Dead, 1, late), "called dead");
+    refuses(
+        |it, of| {
+            it.member(&of[0], 1, &of[1], State::Dead, 1, 1);
+            it.look(late);
+        },
+        "and is well",
+    );
+    refuses(
+        |it, of| {
+            it.member(&of[0], 1, &of[1], State::Alive, 1, 1);
+            it.crashed(&of[1], 1);
+            it.look(late);
+        },
+        "does not run",
+    );
+    refuses(|it, of| it.equal(&[(of[0].clone(), 1), (of[1].clone(), 2)], late), "the same");
+    refuses(|it, of| it.reached(&of[0], &of[1], Some(stamp(1, 1)), stamp(1, 2)), "published");
+    refuses(|it, of| it.queue(&of[0], 11, 10), "11 long");
+}
+
+#[test]
+fn the_checker_lets_a_new_life_begin_anew() {
+    let name = crate::Name::new("a").unwrap();
+    let mut checker = Checker::default();
+    let stamp = |version| crate::Stamp { incarnation: 1, version };
+    checker.record(&name, 1, &name, Slot::Head, stamp(9), None);
+    checker.record(&name, 2, &name, Slot::Head, stamp(1), None);
+    assert_eq!(checker.violations, Vec::<String>::new());
 }

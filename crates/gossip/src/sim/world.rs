@@ -1,28 +1,23 @@
 //! Hosts with clocks and disks, and the order of events between them.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use super::check::Checker;
 use super::faults::{Disk, Happened};
+use super::hosts::{FLEET, head_of, host_of, name_of};
 use super::keys::SimKeys;
 use super::net::{Net, Traffic};
 use crate::event::{Action, Channel, Event, Setup};
-use crate::head::{Amount, Capacity, Head};
-use crate::id::{MS, Micros, Name, Rng, SECOND, hash, mix};
+use crate::head::Head;
+use crate::id::{Micros, Name, Rng, SECOND, hash, mix};
 use crate::node::Node;
 use crate::record::{Floor, Slot};
-
-/// The simulated fleet's id.
-pub const FLEET: &str = "simulated";
-
-/// Tries of a stream: the span until the next one; then it is given up.
-const TRIES: [Micros; 6] = [100 * MS, 200 * MS, 400 * MS, 800 * MS, 1_600 * MS, SECOND];
 
 /// Frames that a stopped host's kernel keeps.
 const HELD: usize = 10_000;
 
-enum Item {
+pub(super) enum Item {
     Frame {
         from: usize,
         to: usize,
@@ -64,6 +59,10 @@ pub(super) struct Host {
     pub sent: Traffic,
     pub received: Traffic,
     pub life: u64,
+    /// Nobody can open a connection to it.
+    pub hidden: bool,
+    /// To whom it has opened one, and when it was last used.
+    pub(super) opened: BTreeMap<usize, Micros>,
 }
 
 /// A fleet and its network.
@@ -90,53 +89,6 @@ pub struct World {
     pub(super) ignores_floors: bool,
 }
 
-/// The name of a host.
-pub(super) fn name_of(host: usize) -> Name {
-    Name::new(&format!("m{host:04}")).expect("letters and digits")
-}
-
-fn host_of(name: &Name) -> usize {
-    name.as_str()[1..].parse().unwrap_or(usize::MAX)
-}
-
-/// A head as large as real ones.
-pub(super) fn head_of(host: usize, load: u64) -> Head {
-    let seed = mix(host as u64, 5);
-    let mut uid = [0; 16];
-    uid[..8].copy_from_slice(&seed.to_le_bytes());
-    let amount = |total: u64| Amount { total, used: total * (load % 20) / 20 };
-    let digest = |it: u64| {
-        let mut digest = [0; 16];
-        digest[..8].copy_from_slice(&mix(seed, it).to_le_bytes());
-        digest[8..].copy_from_slice(&mix(seed, it + 9).to_le_bytes());
-        digest
-    };
-    Head {
-        uid,
-        credential: SimKeys::credential(FLEET, &name_of(host), &uid),
-        dialable: true,
-        hub: host == 0,
-        hub_link: true,
-        addresses: vec![format!("gossip.cluster-{host}.example.com:7946")],
-        agent: [0, 12, 3],
-        kubernetes: [1, 37, 2],
-        capacity: Capacity {
-            nodes: 120,
-            ready: 120,
-            cpu: amount(1_920_000),
-            memory: amount(7_864_320),
-            pods: amount(13_200),
-            extended: vec![("nvidia.com/gpu".into(), amount(16))],
-            largest_fit: [900, 420, 200, 90, 30, 8, 2, 0],
-        },
-        apis: digest(1),
-        works: digest(2),
-        services: digest(3),
-        intent_epoch: 77_000,
-        ..Head::default()
-    }
-}
-
 impl World {
     /// `hosts` hosts on which nothing runs yet; the first is the seed of all.
     pub fn new(hosts: usize, seed: u64) -> Self {
@@ -154,6 +106,8 @@ impl World {
             sent: Traffic::default(),
             received: Traffic::default(),
             life: 0,
+            hidden: false,
+            opened: BTreeMap::new(),
         };
         Self {
             net: Net::default(),
@@ -201,7 +155,7 @@ impl World {
             fleet: FLEET.into(),
             keys: SimKeys::new(FLEET, &name),
             name,
-            head: head_of(host, 7),
+            head: Head { dialable: !self.hosts[host].hidden, ..head_of(host, 7) },
             incarnation: self.hosts[host].incarnation,
             seed: self.rng.any(),
         }
@@ -217,7 +171,7 @@ impl World {
         node.table.ignores_floors = self.ignores_floors;
         let it = &mut self.hosts[host];
         (it.node, it.snapshot, it.stopped) = (Some(node), snapshot, false);
-        it.life += 1;
+        (it.life, it.slow) = (it.life + 1, 0);
         let (name, life) = (it.name.clone(), it.life);
         if let Some(checker) = &mut self.checker {
             checker.started(&name, life, self.now);
@@ -275,6 +229,7 @@ impl World {
     /// The process is stopped (SIGSTOP) for a while; frames wait in the kernel.
     pub fn stop(&mut self, host: usize, span: Micros) {
         self.hosts[host].stopped = true;
+        self.disturbed(host);
         self.push(self.now + span, Item::Resume(host));
     }
 
@@ -343,60 +298,7 @@ impl World {
         }
     }
 
-    fn send(&mut self, from: usize, to: usize, how: Channel, bytes: Vec<u8>) {
-        if self.hosts.len() <= to {
-            return;
-        }
-        match how {
-            Channel::Datagram => self.datagram(from, to, bytes),
-            Channel::Stream => self.stream(from, to, bytes, 0),
-        }
-    }
-
-    fn datagram(&mut self, from: usize, to: usize, bytes: Vec<u8>) {
-        self.hosts[from].sent.add(Channel::Datagram, bytes.len());
-        if !self.net.open(from, to) {
-            self.happened.cut += 1;
-            return;
-        }
-        if 0 < self.net.loss && self.rng.chance(self.net.loss) {
-            self.happened.lost += 1;
-            return;
-        }
-        let how = Channel::Datagram;
-        let mut at = self.now + self.net.takes(from, to, &mut self.rng);
-        if 0 < self.net.duplicates && self.rng.chance(self.net.duplicates) {
-            self.happened.duplicated += 1;
-            let again = at + self.rng.below(50 * MS);
-            self.push(again, Item::Frame { from, to, how, bytes: bytes.clone() });
-        }
-        if 0 < self.net.late && self.rng.chance(self.net.late) {
-            self.happened.late += 1;
-            at += self.rng.below(300 * MS);
-        }
-        self.push(at, Item::Frame { from, to, how, bytes });
-    }
-
-    fn stream(&mut self, from: usize, to: usize, bytes: Vec<u8>, tries: usize) {
-        let how = Channel::Stream;
-        self.hosts[from].sent.add(how, bytes.len());
-        let open = self.net.open(from, to) && self.net.open(to, from);
-        if open && !(0 < self.net.loss && self.rng.chance(self.net.loss)) {
-            let at = self.now + self.net.takes(from, to, &mut self.rng);
-            self.push(at, Item::Frame { from, to, how, bytes });
-            return;
-        }
-        let count = if open { &mut self.happened.lost } else { &mut self.happened.cut };
-        *count += 1;
-        match TRIES.get(tries) {
-            Some(wait) => {
-                self.push(self.now + wait, Item::Stream { from, to, bytes, tries: tries + 1 });
-            }
-            None => self.push(self.now, Item::Undialable { at: from, peer: to }),
-        }
-    }
-
-    fn push(&mut self, at: Micros, item: Item) {
+    pub(super) fn push(&mut self, at: Micros, item: Item) {
         let place = if let Some(place) = self.free.pop() {
             self.items[place] = Some(item);
             place
@@ -455,6 +357,7 @@ impl World {
             Item::Resume(host) => {
                 if self.hosts[host].stopped {
                     self.hosts[host].stopped = false;
+                    self.disturbed(host);
                     self.hosts[host].wake = Micros::MAX;
                     for item in std::mem::take(&mut self.hosts[host].held) {
                         self.happen(item);

@@ -1,0 +1,240 @@
+//! Joining: one exchange with anybody; and what keeps a whole fleet's start from one seed's door.
+//!
+//! Invariant: a member is in the tables of others only when it has been told all, so those who
+//! wait for one that is waiting itself never wait in a circle.
+
+use crate::event::{Action, Channel};
+use crate::frame::{Batch, Frame};
+use crate::gate::Gate;
+use crate::id::{MS, Micros, Name, SECOND};
+use crate::node::Node;
+use crate::record::{RecordRef, Slot};
+use crate::ring::Part;
+use crate::table::{MAX_MEMBERS, Refusal, State};
+
+/// A newcomer that is not answered asks again; who is alone has the seeds dialled.
+const AGAIN: Micros = 2 * SECOND;
+
+/// Newcomers that are told all at once; the others wait until no more have come for [`SPAN`].
+const AT_ONCE: usize = 8;
+const SPAN: Micros = 60 * MS;
+/// They wait no longer than this.
+const SPANS: Micros = SECOND;
+
+/// For what is missing of a table that is to be served: frames may be overtaken or sent again.
+const PATIENCE: Micros = 800 * MS;
+
+/// Heads that a newcomer is given which is sent on.
+const SENT_ON: usize = 4;
+
+#[derive(Debug, Default)]
+pub(crate) struct Join {
+    /// This member has asked and was not told all yet.
+    joining: bool,
+    /// When to look for company.
+    company: Option<Micros>,
+    /// When the first of many newcomers came and when the last, and how many were answered.
+    first: Micros,
+    last: Micros,
+    answered: usize,
+    /// Those who wait: name and head.
+    waiting: Vec<(Name, Vec<u8>)>,
+    /// Records that came from a peer since it was another's turn.
+    came: (u64, u64),
+    /// A part that is to be served with the table: how many records of whom make it whole, and
+    /// until when they are waited for.
+    serving: Option<(Part, u64, u64, Micros)>,
+}
+
+impl Join {
+    pub fn due(&self) -> Option<Micros> {
+        let waiting = (!self.waiting.is_empty() && !self.joining).then_some(self.over());
+        let serving = self.serving.map(|it| it.3);
+        self.company.into_iter().chain(waiting).chain(serving).min()
+    }
+
+    /// When those who wait are answered.
+    fn over(&self) -> Micros {
+        (self.last + SPAN).min(self.first + SPANS)
+    }
+}
+
+impl Node {
+    pub(crate) fn join_due(&mut self) {
+        if self.join.company.is_none_or(|it| it <= self.now) {
+            self.keep_company();
+        }
+        let over = self.join.over() <= self.now && !self.join.joining;
+        if over && !self.join.waiting.is_empty() {
+            self.answer_all();
+        }
+        if let Some((part, count, from, due)) = self.join.serving {
+            let whole = self.join.came.0 == from && count <= self.join.came.1;
+            if whole || due <= self.now {
+                self.join.serving = None;
+                self.serve_table(part, self.table.find(from));
+            }
+        }
+    }
+
+    /// Who knows nobody that lives has the seeds dialled. So has, now and then, everyone else,
+    /// about one in the fleet each second: fleets that began by different seeds find each other.
+    fn keep_company(&mut self) {
+        let others = self.table.living().filter(|it| *it != self.me).count();
+        if others == 0 || self.join.joining || self.join.company.is_some() {
+            self.out.push(Action::DialSeeds);
+        }
+        let pause = if self.join.joining { AGAIN } else { AGAIN + SECOND * others as u64 };
+        let jitter = self.rng.below(pause / 4);
+        self.join.company = Some(self.now + pause + jitter);
+    }
+
+    /// A peer to begin with.
+    pub(crate) fn met(&mut self, peer: &Name) {
+        let Some(head) = self.table.members[self.me].record(Slot::Head).cloned() else { return };
+        if *peer == self.name {
+            return;
+        }
+        let known = self.table.named(peer.as_str());
+        if let Some(at) = known.filter(|it| self.table.members[*it].lives())
+            && !self.join.joining
+            && 2 < self.table.living().take(3).count()
+        {
+            self.heard_from(at);
+            return;
+        }
+        self.join.joining = true;
+        self.join.company = Some(self.now + AGAIN / 2);
+        self.send(peer, Channel::Stream, &Frame::Join { record: head.bytes() });
+    }
+
+    /// A newcomer asks.
+    pub(crate) fn joined_by(&mut self, from: &str, bytes: &[u8]) {
+        let Ok(record) = RecordRef::read(bytes) else {
+            self.counters.malformed += 1;
+            return;
+        };
+        let Some(name) = Name::new(from) else { return };
+        let hash = self.table.hash_of(from);
+        if record.name != from
+            || record.slot != Slot::Head
+            || self.gate.closed(hash, Gate::FORGED, self.now)
+            || !self.gate.opens(hash, Gate::JOIN, self.now)
+        {
+            return;
+        }
+        if self.join.over() <= self.now && self.join.waiting.is_empty() {
+            (self.join.first, self.join.answered) = (self.now, 0);
+        }
+        self.join.last = self.now;
+        if self.join.answered < AT_ONCE && !self.join.joining {
+            self.join.answered += 1;
+            self.admit(&name, &record, true);
+        } else if self.join.waiting.len() < MAX_MEMBERS {
+            self.join.waiting.push((name, bytes.to_vec()));
+        }
+    }
+
+    /// Takes a newcomer's head in, and tells it all.
+    fn admit(&mut self, name: &Name, record: &RecordRef<'_>, answer: bool) {
+        match self.learn(record, answer) {
+            Err(Refusal::Forged) => {
+                self.gate.opens(self.table.hash_of(name.as_str()), Gate::FORGED, self.now);
+            }
+            // One that forgot its last life has to be shown it.
+            Ok(_) | Err(_) if answer => self.answer_join(name),
+            Ok(_) | Err(_) => {}
+        }
+    }
+
+    /// The span is over. Few newcomers to a large fleet are sent on to others that can tell them as
+    /// much. Where most are new, a fleet is starting: all are taken in and the table goes down the
+    /// tree, so that each is sent it once and nobody sends it to all.
+    fn answer_all(&mut self) {
+        let waiting = std::mem::take(&mut self.join.waiting);
+        (self.join.first, self.join.answered) = (self.now, 0);
+        let starting = self.table.living().count() <= 2 * waiting.len();
+        if !starting {
+            for (name, _) in &waiting {
+                self.send_on(name);
+            }
+            return;
+        }
+        for (name, bytes) in &waiting {
+            if let Ok(record) = RecordRef::read(bytes) {
+                self.admit(name, &record, false);
+            }
+        }
+        self.serve_table(Part::WHOLE, None);
+    }
+
+    fn serve_table(&mut self, part: Part, not: Option<usize>) {
+        let records = self.all_records();
+        for (to, part) in self.hand_out(part, 0, [not, None]) {
+            let to = self.table.members[to].name.clone();
+            let serve = Some((part, records.len() as u64));
+            self.send_records(&to, records.iter().map(|it| &**it), serve);
+        }
+    }
+
+    fn all_records(&self) -> Vec<std::sync::Arc<crate::record::Record>> {
+        let of = |slot| self.table.members.iter().filter_map(move |it| it.record(slot).cloned());
+        Slot::ALL.into_iter().flat_map(of).collect()
+    }
+
+    pub(crate) fn answer_join(&mut self, to: &Name) {
+        let records = self.all_records();
+        self.send_records(to, records.iter().map(|it| &**it), None);
+    }
+
+    fn send_on(&mut self, to: &Name) {
+        let fit = |it: &usize| {
+            let member = &self.table.members[*it];
+            *it != self.me && member.dialable && member.state == State::Alive && member.name != *to
+        };
+        let all: Vec<usize> = self.table.living().filter(fit).collect();
+        let mut chosen = Vec::new();
+        for _ in 0..SENT_ON {
+            chosen.extend(self.rng.choose(&all).copied());
+        }
+        let head = |it: &usize| self.table.members[*it].record(Slot::Head).cloned();
+        let heads: Vec<_> = chosen.iter().filter_map(head).collect();
+        let records = heads.iter().map(|it| it.bytes()).collect();
+        let batch = Batch { more: false, ask: true, serve: None, records };
+        self.send(to, Channel::Stream, &Frame::Records(batch));
+    }
+
+    /// A batch came, with `brought` new records of `owners`.
+    pub(crate) fn told(&mut self, from: u64, batch: &Batch<'_>, brought: usize) {
+        if batch.ask {
+            let owners: Vec<Name> = batch
+                .records
+                .iter()
+                .filter_map(|it| Name::new(RecordRef::read(it).ok()?.name))
+                .collect();
+            if self.join.joining
+                && let Some(next) = self.rng.choose(&owners).cloned()
+            {
+                self.met(&next);
+            }
+            return;
+        }
+        // Only to whom most of it is new serves others: nobody can have a fleet that knows itself
+        // send its table around.
+        let news = self.join.joining || batch.records.len() <= 2 * brought;
+        if self.join.came.0 != from {
+            self.join.came = (from, 0);
+        }
+        self.join.came.1 += batch.records.len() as u64;
+        if let Some((part, count)) = batch.serve
+            && news
+            && part != Part::only(self.hash)
+            && self.gate.opens(self.hash, Gate::TABLE, self.now)
+        {
+            self.join.serving = Some((part, count, from, self.now + PATIENCE));
+        }
+        if !batch.more {
+            self.join.joining = false;
+        }
+    }
+}

@@ -64,6 +64,12 @@ impl Verdicts {
         }
     }
 
+    /// Where the agents of a test report.
+    #[cfg(test)]
+    pub(crate) fn reports(&self) -> &Reports {
+        &self.reports
+    }
+
     pub(crate) fn is_cut_off(&self) -> bool {
         lock(&self.said).cut_off
     }

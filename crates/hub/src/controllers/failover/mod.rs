@@ -6,6 +6,8 @@
 
 mod decide;
 #[cfg(test)]
+mod judged;
+#[cfg(test)]
 mod tests;
 
 use std::{

@@ -12,7 +12,7 @@ mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -65,6 +65,8 @@ struct Memory {
     /// Without what they report of themselves.
     clusters: BTreeMap<String, fleet::Cluster>,
     places: BTreeMap<ObjectKey, Places>,
+    /// As last read, by the revisions of template and binding: many wait while few move.
+    read: BTreeMap<ObjectKey, ((u64, u64), Arc<Subject>)>,
     /// The clusters that are being left.
     left: BTreeSet<String>,
     /// When the last moves were.
@@ -132,25 +134,41 @@ impl FailoverController {
     }
 
     /// Those that something is to be said or done about.
-    fn subjects(&self, left: &BTreeSet<String>) -> Vec<Subject> {
+    fn subjects(&self, left: &BTreeSet<String>) -> Vec<Arc<Subject>> {
         let concerned =
             |it: &Places| it.has_tasks || it.clusters.iter().any(|it| left.contains(it));
         let memory = lock(&self.memory);
         let keys = memory.places.iter().filter(|it| concerned(it.1)).map(|it| it.0.clone());
         let keys: Vec<ObjectKey> = keys.collect();
         drop(memory);
-        keys.into_iter().filter_map(|it| self.subject(it)).collect()
+        let mut before = std::mem::take(&mut lock(&self.memory).read);
+        let read = |key: ObjectKey| {
+            let known = before.remove(&key);
+            Some((key.clone(), self.subject(key, known)?))
+        };
+        let now: BTreeMap<_, _> = keys.into_iter().filter_map(read).collect();
+        let subjects = now.values().map(|it| it.1.clone()).collect();
+        lock(&self.memory).read = now;
+        subjects
     }
 
-    fn subject(&self, key: ObjectKey) -> Option<Subject> {
-        let template = self.hub.cache.value(&key)?;
-        let binding = self.hub.cache.value(&binding_of(&key))?;
-        let binding: ResourceBinding = serde_json::from_value(binding).ok()?;
-        let placed = placed(key.to_string(), &template, &binding);
-        Some(Subject { key, binding, placed })
+    fn subject(
+        &self,
+        key: ObjectKey,
+        known: Option<((u64, u64), Arc<Subject>)>,
+    ) -> Option<((u64, u64), Arc<Subject>)> {
+        let template = self.hub.cache.get(&key)?;
+        let binding = self.hub.cache.get(&binding_of(&key))?;
+        let revisions = (template.revision, binding.revision);
+        if let Some(known) = known.filter(|it| it.0 == revisions) {
+            return Some(known);
+        }
+        let binding: ResourceBinding = serde_json::from_slice(&binding.bytes).ok()?;
+        let placed = placed(key.to_string(), &template.value(), &binding);
+        Some((revisions, Arc::new(Subject { key, binding, placed })))
     }
 
-    fn plan(&self, now: Millis, fleet: &Fleet, subjects: &[Subject]) -> Planned {
+    fn plan(&self, now: Millis, fleet: &Fleet, subjects: &[Arc<Subject>]) -> Planned {
         let keys: BTreeMap<&str, &ObjectKey> =
             subjects.iter().map(|it| (it.placed.id.as_str(), &it.key)).collect();
         let elsewhere = |it: &Placed, left: &BTreeSet<String>| {
@@ -250,7 +268,7 @@ impl FailoverController {
     }
 
     /// Hands what is said of each template to its binding's status.
-    fn publish(&self, subjects: &[Subject], planned: &Planned) {
+    fn publish(&self, subjects: &[Arc<Subject>], planned: &Planned) {
         let mut all: BTreeMap<ObjectKey, Move> = BTreeMap::new();
         for it in subjects {
             let of_it = planned.report.range((it.placed.id.clone(), String::new())..);
@@ -281,7 +299,8 @@ fn essence(mut cluster: fleet::Cluster) -> fleet::Cluster {
 impl Controller for FailoverController {
     const NAME: &'static str = "failover";
     const AT_ONCE: usize = 1;
-    const GATHER: Duration = Duration::from_millis(100);
+    /// Each move is news of its binding: what moves together is looked at together.
+    const GATHER: Duration = Duration::from_millis(250);
 
     fn concerns(&self, change: &Changed) -> Vec<ObjectKey> {
         let is_cluster = change.key.group == cluster::GROUP && change.key.kind == "Cluster";
@@ -331,8 +350,10 @@ impl Controller for FailoverController {
         try_join_all(writes).await?;
         told?;
         let again = [fleet.again, planned.again].into_iter().flatten().min();
+        // The time that this took is no time to wait on top.
+        let after = (self.hub.now)().as_millisecond();
         let wait =
-            again.map(|it| Duration::from_millis(u64::try_from(it - now).unwrap_or(0).max(10)));
+            again.map(|it| Duration::from_millis(u64::try_from(it - after).unwrap_or(0).max(10)));
         let afoot = !subjects.is_empty() || !left.is_empty();
         Ok(wait.map(|it| it.min(RESYNC)).or_else(|| afoot.then_some(RESYNC)))
     }

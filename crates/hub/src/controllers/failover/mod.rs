@@ -6,8 +6,6 @@
 
 mod decide;
 #[cfg(test)]
-mod judged;
-#[cfg(test)]
 mod tests;
 
 use std::{

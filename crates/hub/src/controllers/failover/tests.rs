@@ -1,3 +1,5 @@
+mod judged;
+
 use jiff::Timestamp;
 use kogge_api::{find_condition, fleet, set_condition, work::ResourceBinding};
 use kogge_placement::failover::{

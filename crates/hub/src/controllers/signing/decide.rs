@@ -73,6 +73,8 @@ pub(super) struct Observed {
 pub(super) enum Effect {
     UseToken(Bootstrap),
     CreateCluster(Value),
+    /// A patch of a Cluster that was listed and that nobody has joined yet.
+    AdoptCluster(Value),
     Issue(Holder),
     Deny(String),
     /// The request was answered long ago.
@@ -136,6 +138,13 @@ fn newcomer(seen: &Observed) -> Result<Vec<Effect>, String> {
         None => effects.push(Effect::CreateCluster(new_cluster(&seen.request.introduction))),
         Some(it) if it.metadata.deletion_timestamp.is_some() => {
             return Err(format!("{name} is leaving the fleet; try again when it is gone"));
+        }
+        // A Federation lists it, and the hub has no way to it: its agent has found the way here.
+        Some(it) if it.spec.id.is_empty() && it.spec.secret_ref.is_none() => {
+            let version = &it.metadata.resource_version;
+            effects.push(Effect::AdoptCluster(json!({
+                "metadata": {"resourceVersion": version}, "spec": {"id": id, "syncMode": "Pull"},
+            })));
         }
         Some(it) if it.spec.id != *id => {
             return Err(format!(

@@ -75,6 +75,11 @@ impl SigningController {
                 let clusters = self.hub.resource(cluster::API_VERSION, "Cluster").await?;
                 self.hub.client.create(&clusters, &cluster).await.map(drop)
             }
+            Effect::AdoptCluster(patch) => {
+                let clusters = self.hub.resource(cluster::API_VERSION, "Cluster").await?;
+                let name = Request::of(request).introduction.name;
+                self.hub.client.merge(&clusters, "", &name, None, &patch).await.map(drop)
+            }
             Effect::Issue(holder) => self.issue(key, request, &holder).await,
             Effect::Deny(message) => self.answer(key, "Denied", "Refused", &message, None).await,
             Effect::Remove => {

@@ -119,6 +119,13 @@ fn no_cluster_is_a_member_twice_and_no_name_is_taken_over() {
     denied(&seen, "the hub dials eu itself");
     seen.cluster = Some(member("1234", "Pull"));
     assert!(matches!(&decide(&seen)[..], [Effect::UseToken(_), Effect::Issue(_)]));
+    // One that a Federation lists and nobody joined becomes what the agent says.
+    seen.cluster = Some(member("", "Push"));
+    let effects = decide(&seen);
+    assert!(
+        matches!(&effects[..], [Effect::UseToken(_), Effect::AdoptCluster(_), Effect::Issue(_)]),
+        "{effects:?}"
+    );
     seen.request.introduction.name = "No_Name".into();
     denied(&seen, "cannot be a cluster's name");
 }

@@ -1,7 +1,7 @@
 //! The figures of docs/benchmarks.md, "Gossip, simulated".
 //!
 //! Without arguments the rows that take a minute. `seeds FROM COUNT` plays campaigns, `news SEEDS`
-//! the lossy row over many seeds, `soak MINUTES` 1,000 members at 10 % loss, `heal` the large split,
+//! the lossy row over many seeds, `soak MINUTES SEED` 1,000 members at 10 % loss, `heal` the large split,
 //! `fleet MEMBERS LOSS SEED` all figures of one fleet.
 #![expect(
     clippy::print_stdout,
@@ -25,7 +25,7 @@ fn main() {
         None => rows(),
         Some("seeds") => seeds(number(1, 0), number(2, 10_000)),
         Some("news") => lossy_news(number(1, 1_000)),
-        Some("soak") => soak(number(1, 60)),
+        Some("soak") => soak(number(1, 60), number(2, 1)),
         Some("heal") => heal(1_000),
         Some("fleet") => {
             let (members, loss) = (size(number(1, 1_000)), number(2, 0));
@@ -104,9 +104,9 @@ fn lossy_news(seeds: u64) {
     println!("  median {} ms, p99 {} ms, last {} ms", at(50), at(99), at(100));
 }
 
-fn soak(minutes: u64) {
+fn soak(minutes: u64, seed: u64) {
     let begun = Instant::now();
-    let deaths = sim::soak(1_000, TENTH, 1, minutes * 60);
+    let deaths = sim::soak(1_000, TENTH, seed, minutes * 60);
     let took = begun.elapsed();
     println!(
         "1,000 members, 10 % loss, {minutes} virtual minutes: {deaths} false deaths ({took:.0?})"

@@ -181,7 +181,7 @@ impl Node {
 
     /// Somebody reaches one that was lost. Perhaps a cut has healed: look at one's own.
     fn look_at_the_lost(&mut self) {
-        if !self.gate.opens(self.hash, Gate::FLOOR, self.now) {
+        if !self.gate.opens(self.hash, Gate::LOST, self.now) {
             return;
         }
         for which in 0..self.subjects.len() {

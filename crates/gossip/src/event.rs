@@ -30,7 +30,7 @@ pub struct Setup {
 pub enum Channel {
     /// May be lost; at most [`crate::MAX_DATAGRAM`] bytes.
     Datagram,
-    /// Sent again until it arrives, as long as there is a connection.
+    /// Sent again until it arrives, as long as there is a connection; in any order.
     Stream,
 }
 
@@ -106,6 +106,7 @@ pub enum Action {
         /// Who.
         name: Name,
     },
-    /// Nobody is known who lives: dial the configured seeds.
+    /// Dial one of the configured seeds, any: often while nobody is known who lives, and now and
+    /// then anyway. The answer is [`Event::Met`]; failure needs none.
     DialSeeds,
 }

@@ -13,11 +13,12 @@ pub(crate) struct Gate(BTreeMap<(u64, u8), Micros>);
 
 impl Gate {
     pub const JOIN: (u8, Micros) = (0, 500 * MS);
-    pub const SYNC: (u8, Micros) = (1, 100 * MS);
-    pub const WANT: (u8, Micros) = (2, 20 * MS);
+    pub const SYNC: (u8, Micros) = (1, 200 * MS);
+    pub const WANT: (u8, Micros) = (2, 200 * MS);
     pub const CHECK: (u8, Micros) = (3, 100 * MS);
     pub const FLOOR: (u8, Micros) = (4, SECOND);
     pub const TABLE: (u8, Micros) = (6, SECOND);
+    pub const LOST: (u8, Micros) = (7, SECOND);
     /// After a forged record nothing of that peer is checked for a while.
     pub const FORGED: (u8, Micros) = (5, SECOND);
 

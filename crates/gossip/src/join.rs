@@ -98,7 +98,6 @@ impl Node {
         let known = self.table.named(peer.as_str());
         if let Some(at) = known.filter(|it| self.table.members[*it].lives())
             && !self.join.joining
-            && 2 < self.table.living().take(3).count()
         {
             self.heard_from(at);
             return;

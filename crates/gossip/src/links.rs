@@ -25,7 +25,7 @@ pub enum Word {
 pub struct Link {
     /// The hash of the subject's name.
     pub subject: u64,
-    /// The life of the subject that is meant; a newer one makes the word void.
+    /// The life of the subject that is meant; for any other the word is void.
     pub incarnation: u64,
     /// What is said.
     pub word: Word,

@@ -115,7 +115,7 @@ impl Node {
             out: std::mem::take(actions),
             counters: Counters::default(),
         };
-        let added = node.table.add(node.name.clone().as_str(), hash);
+        let added = node.table.add(&node.name, hash);
         node.me = added.expect("the table is empty and the name is one");
         node.restore(snapshot);
         if !node.removed {

@@ -203,7 +203,7 @@ impl Node {
         let authors: Vec<usize> = self.table.members[self.me]
             .said
             .iter()
-            .filter(|it| it.word == Word::Down && life <= it.incarnation)
+            .filter(|it| it.word == Word::Down && it.incarnation == life)
             .map(|it| it.by)
             .collect();
         self.prove(&authors);

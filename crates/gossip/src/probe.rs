@@ -195,7 +195,7 @@ impl Node {
 
     pub(crate) fn word_on(&self, at: usize) -> Option<Word> {
         let link = self.own.links.about(self.table.members[at].hash)?;
-        let current = self.table.members[at].incarnation() <= link.incarnation;
+        let current = self.table.members[at].incarnation() == link.incarnation;
         current.then_some(link.word)
     }
 

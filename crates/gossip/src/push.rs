@@ -9,7 +9,7 @@ use crate::event::Channel;
 use crate::frame::Frame;
 use crate::gate::Gate;
 use crate::health::PUSH_WAIT;
-use crate::id::{MS, Name};
+use crate::id::{MS, Micros, Name, SECOND};
 use crate::node::Node;
 use crate::queue::{News, Sent};
 use crate::record::{Record, RecordRef};
@@ -28,6 +28,11 @@ const TRIES: u8 = 8;
 /// A member that did not acknowledge that many tries gets one try of what comes after, until it is
 /// heard: in a cut half of all is on the other side, and not called dead yet.
 const SILENT: u8 = 4;
+
+/// News of one owner that is passed on in a second.
+const PASSED: u8 = 40;
+/// And for how long after it came first.
+const STALE: Micros = 5 * SECOND;
 
 /// Sent that often without an answer, the part of the child is served by its parent.
 const TAKEN_OVER: u8 = 2;
@@ -198,6 +203,9 @@ impl Node {
                 }
             }
         }
+        if !self.worth_passing(record.name) {
+            return;
+        }
         let kept = self.table.named(record.name).and_then(|at| {
             let kept = self.table.members[at].record(record.slot)?;
             (kept.digest == digest).then(|| (at, kept.clone()))
@@ -208,6 +216,18 @@ impl Node {
         {
             self.serve(owner, &kept, part, peer);
         }
+    }
+
+    /// News is passed on while it is new, and of one owner so often: else whoever is hostile could
+    /// keep a fleet busy with what is old, or with its own.
+    fn worth_passing(&mut self, owner: &str) -> bool {
+        let Some(at) = self.table.named(owner) else { return false };
+        let member = &mut self.table.members[at];
+        if member.passed.0 + SECOND <= self.now {
+            member.passed = (self.now, 0);
+        }
+        member.passed.1 = member.passed.1.saturating_add(1);
+        member.passed.1 <= PASSED && self.now < member.learned + STALE
     }
 
     /// A frame could not be sent: news for that member is tried again soon, another way.

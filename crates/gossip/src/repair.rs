@@ -161,9 +161,9 @@ impl Node {
             return;
         }
         self.repair.wanted = Some((asked, self.now, self.now + GIVEN_UP));
-        for ids in want.chunks(CHUNK / 20) {
-            self.send_at(asked, Channel::Stream, &Frame::Want { ids: ids.to_vec() });
-        }
+        // What is more is left for the next exchange: there is one while it pays.
+        want.truncate(CHUNK / 20);
+        self.send_at(asked, Channel::Stream, &Frame::Want { ids: want });
     }
 
     fn voided(&self, id: &Id) -> bool {

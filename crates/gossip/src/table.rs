@@ -64,6 +64,8 @@ pub(crate) struct Member {
     pub heard: Option<Micros>,
     /// When one of its records last changed.
     pub learned: Micros,
+    /// News of it that was passed on in the second that began then.
+    pub passed: (Micros, u8),
     /// News for it was not acknowledged however often it was sent.
     pub silent: bool,
     /// Round trip, if it is probed from here.
@@ -211,7 +213,7 @@ impl Table {
         if let Err(why) = self.check(it, found, keys) {
             return Offer::Refused(why);
         }
-        let Some(at) = found.or_else(|| self.add(it.name, key)) else {
+        let Some(at) = found.or_else(|| self.add(&Name::new(it.name)?, key)) else {
             return Offer::Refused(Refusal::Full);
         };
         let new = Record::keep(it);
@@ -259,8 +261,7 @@ impl Table {
     }
 
     /// A place for a member of whom nothing is known yet.
-    pub fn add(&mut self, name: &str, hash: u64) -> Option<usize> {
-        let name = Name::new(name)?;
+    pub fn add(&mut self, name: &Name, hash: u64) -> Option<usize> {
         if MAX_MEMBERS <= self.members.len() {
             return None;
         }
@@ -268,7 +269,7 @@ impl Table {
         let place = self.ring.partition_point(|it| it.0 < hash);
         self.ring.insert(place, (hash, at));
         self.members.push(Member {
-            name,
+            name: name.clone(),
             hash,
             state: State::Removed,
             dialable: false,
@@ -279,6 +280,7 @@ impl Table {
             enough_since: None,
             heard: None,
             learned: 0,
+            passed: (0, 0),
             silent: false,
             rtt: None,
         });

@@ -302,6 +302,41 @@ fn a_snapshot_brings_back_all_and_a_damaged_one_what_it_can() {
     assert!((5..20).contains(&count), "{count}");
 }
 
+/// Frames with `record` as news that a node sends when it is given that one.
+fn passed(node: &mut Node, record: &[u8], bytes: &[u8], at: u64) -> usize {
+    let is_news = |bytes: &[u8]| bytes[0] == 5 && bytes.ends_with(record);
+    let news = |it: &&Action| matches!(it, Action::Send { bytes, .. } if is_news(bytes));
+    give(node, "b7", bytes, at).iter().filter(news).count()
+}
+
+#[test]
+fn each_part_is_served_once_and_only_while_the_news_is_new() {
+    let record = head_of("b7", (1, 2));
+    let told = |part: crate::Part| Frame::Push { part, record: &record }.bytes("b7");
+    let whole = crate::Part::WHOLE;
+    let (mut node, names) = among(40);
+    let somebody = node.table.hash_of(&names[0]);
+    let octant = (0..8).map(|it| whole.child(it)).find(|it| it.holds(somebody)).unwrap();
+    assert!(7 < passed(&mut node, &record, &told(whole), 9 * SECOND));
+    assert_eq!(passed(&mut node, &record, &told(whole), 9 * SECOND), 0);
+    assert!(0 < passed(&mut node, &record, &told(octant), 9 * SECOND));
+    // It came by repair, long ago.
+    let (mut node, _) = among(40);
+    let batch =
+        crate::frame::Batch { more: false, ask: false, serve: None, records: vec![&record] };
+    let batch = Frame::Records(batch).bytes("b7");
+    assert_eq!(passed(&mut node, &record, &batch, 9 * SECOND), 0);
+    assert_eq!(passed(&mut node, &record, &told(whole), 15 * SECOND), 0);
+}
+
+#[test]
+fn who_floods_is_stored_and_not_passed_on() {
+    let (mut node, _) = among(40);
+    let flood = (2..300).map(|version| head_of("b7", (1, version)));
+    let heard = flood.filter(|it| 0 < passed(&mut node, it, &push("b7", it), 9 * SECOND)).count();
+    assert_eq!((heard, knows(&node, "b7").map(|it| it.version)), (40, Some(299)));
+}
+
 proptest! {
     /// Bytes of any kind from an authenticated peer change nothing and break nothing.
     #[test]

@@ -84,7 +84,7 @@ impl Node {
         let read = head.and_then(|it| Head::read(it.body()).ok()).unwrap_or_default();
         let word = |by: usize| {
             let current =
-                |it: &&crate::table::Said| it.by == by && member.incarnation() <= it.incarnation;
+                |it: &&crate::table::Said| it.by == by && it.incarnation == member.incarnation();
             member.said.iter().find(current).map(|it| it.word)
         };
         let observers = self.table.observers(at);

@@ -60,7 +60,7 @@ pub(crate) fn tally(table: &Table, subject: usize) -> Tally {
     let observers = table.observers(subject).take(OBSERVERS).count();
     let mut tally = Tally { observers, ..Tally::default() };
     for said in &table.members[subject].said {
-        let counts = life <= said.incarnation
+        let counts = said.incarnation == life
             && table.members[said.by].lives()
             && table.watches(said.by, subject);
         if counts {

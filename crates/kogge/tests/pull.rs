@@ -154,6 +154,7 @@ fn a_token_lets_one_cluster_in_once_and_not_for_ever() {
     let named = |name: &str| [hub.token(&[]), vec!["--name".into(), name.into()]].concat();
     refused(&data[1], &eu.kubectl, &named("other"), "a member already, as eu");
     refused(&data[1], &us.kubectl, &named("eu"), "another cluster is a member as eu");
+    refused(&data[1], &hub.kubectl, &hub.token(&[]), "leads to a hub");
     let bound = hub.token(&["asia"]);
     let unbound = &bound[..bound.len() - 2];
     refused(&data[1], &us.kubectl, unbound, "is for a cluster named asia");

@@ -19,7 +19,8 @@ use kogge_agent::{
     Config, Kept,
     wire::{Farewell, Wire},
 };
-use kogge_hub::pull::Introduction;
+use kogge_apiserver::pki;
+use kogge_hub::pull::{AUTHORITY_PATH, Introduction};
 use kogge_member::{Client, Resource, object};
 use kube::config::Kubeconfig;
 use tokio::{sync::watch, time::sleep};
@@ -218,6 +219,13 @@ impl Args {
         token: &Token,
     ) -> anyhow::Result<Identity> {
         let hub = self.hub.as_deref().context("--token needs --hub, the hub's address")?;
+        if member.raw(AUTHORITY_PATH).await.is_ok_and(|it| pki::spki_sha256(&it).is_ok()) {
+            bail!(
+                "{} leads to a hub, and not to the cluster that is to join; name the cluster's with \
+                 --kubeconfig",
+                kubeconfig.display()
+            );
+        }
         let introduction = Introduction {
             name: self.name.clone().map_or_else(|| self.context_name(kubeconfig), Ok)?,
             id: join::check(member).await?,

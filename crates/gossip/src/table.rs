@@ -317,15 +317,17 @@ impl Table {
         old
     }
 
-    /// Forgets what the floor voids.
+    /// Forgets what the floor voids, and without a head all else: nothing could check it.
     fn void(&mut self, at: usize) {
-        for slot in Slot::ALL {
-            let member = &self.members[at];
-            if member.record(slot).is_some_and(|it| member.void(slot, it.stamp)) {
+        let head = self.members[at].record(Slot::Head);
+        let headless = head.is_none_or(|it| self.members[at].void(Slot::Head, it.stamp));
+        for slot in Slot::ALL.into_iter().filter(|it| *it != Slot::Floor) {
+            let record = self.members[at].record(slot);
+            if record.is_some_and(|it| headless || self.members[at].void(slot, it.stamp)) {
                 self.put(at, slot, None);
             }
         }
-        if self.members[at].record(Slot::Head).is_none() {
+        if headless {
             self.members[at].state = State::Removed;
         }
     }

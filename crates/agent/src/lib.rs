@@ -10,6 +10,7 @@
 mod capacity;
 mod decide;
 mod effects;
+mod gossip;
 mod guard;
 mod inventory;
 mod kept;
@@ -22,6 +23,7 @@ mod view;
 mod watches;
 pub mod wire;
 
+pub use gossip::{Telling, head_of};
 pub use inventory::{Kind, NAME as INVENTORY, kinds as inventory_kinds};
 pub use kept::{Kept, KeptError};
 pub use run::{Config, run};

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use kogge_agent::link::ClusterState;
 use kogge_apiserver::{ApiServer, Authorization, Config, User, serve::Added};
 use kogge_store::Store;
 use tokio::task::JoinSet;
@@ -21,6 +22,7 @@ use crate::{
     dispatch::{Dispatch, Wired, wire},
     events::{self, Recorder},
     git::Git,
+    gossip::{FleetGossip, GossipError, GossipOptions, Listening},
     kinds,
     moves::Moves,
     policies::Policies,
@@ -52,7 +54,10 @@ pub enum StartError {
 /// A running hub. Stops when it is dropped.
 pub struct Hub {
     server: ApiServer,
+    context: Shared,
+    reports: Reports,
     verdicts: Verdicts,
+    gossip: Listening,
     added: Added,
     _tasks: JoinSet<()>,
 }
@@ -106,15 +111,17 @@ impl Hub {
         controllers.push(wire(failover, &mut tasks));
         controllers.push(wire(SourceController::new(hub.clone(), git.clone()), &mut tasks));
         controllers.push(wire(KustomizationController::new(hub.clone(), git), &mut tasks));
+        let gossip = Listening::default();
         let mut added = Added::default();
         if let Some(agents) = agents {
-            added = pull::added(&hub, &reports, &agents);
+            added = pull::added(&hub, &reports, &gossip, &agents);
             controllers.push(wire(SigningController::new(hub.clone(), agents), &mut tasks));
         }
-        let dispatch = Arc::new(Dispatch { hub, policies, decisions, controllers });
+        let dispatch = Dispatch { hub: hub.clone(), policies, decisions, controllers };
+        let dispatch = Arc::new(dispatch);
         tasks.spawn(dispatch.clone().news(news));
         tasks.spawn(dispatch.changes(server.clone()));
-        Ok(Self { server, verdicts, added, _tasks: tasks })
+        Ok(Self { server, context: hub, reports, verdicts, gossip, added, _tasks: tasks })
     }
 
     pub fn server(&self) -> &ApiServer {
@@ -124,6 +131,20 @@ impl Hub {
     /// What is served beside the API, to agents.
     pub fn added(&self) -> Added {
         self.added.clone()
+    }
+
+    /// Joins the fleet's gossip, as long as this hub runs.
+    ///
+    /// # Errors
+    /// If the fleet's key cannot be read or made, or nothing can listen there.
+    pub async fn gossip(&self, options: GossipOptions) -> Result<Arc<FleetGossip>, GossipError> {
+        let started = FleetGossip::start(&self.context, options, self.verdicts.clone()).await?;
+        Ok(self.gossip.get_or_init(|| Arc::new(started)).clone())
+    }
+
+    /// What the agent of a cluster last said of it.
+    pub fn cluster_state(&self, name: &str) -> Option<ClusterState> {
+        self.reports.cluster(name)
     }
 
     /// Where the fleet's word about its clusters is told, by who listens to it.

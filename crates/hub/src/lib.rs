@@ -13,6 +13,7 @@ mod decisions;
 mod dispatch;
 mod events;
 mod git;
+mod gossip;
 mod hub;
 mod kinds;
 mod link;
@@ -30,6 +31,7 @@ pub use controllers::{
     cluster::member_client,
     federation::{ACCOUNT, clean_member},
 };
+pub use gossip::{Admission, FleetGossip, GossipError, GossipOptions, uid_of};
 pub use hub::{Hub, Options, StartError};
 pub use verdicts::{Verdict, Verdicts};
 

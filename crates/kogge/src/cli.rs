@@ -5,7 +5,9 @@ use std::io::{IsTerminal as _, Write};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use crate::commands::{agent, apply, failover, hub, init, join, sim, token, unjoin, up, why};
+use crate::commands::{
+    agent, apply, failover, gossip, hub, init, join, sim, token, unjoin, up, why,
+};
 
 /// Many Kubernetes clusters, used as one
 #[derive(Debug, Parser)]
@@ -36,6 +38,7 @@ enum Command {
     Init(init::Args),
     Apply(apply::Args),
     Why(why::Args),
+    Gossip(gossip::Args),
     Join(join::Args),
     Unjoin(unjoin::Args),
     Failover(failover::Args),
@@ -73,6 +76,7 @@ impl Cli {
             Command::Init(args) => init::run(args, out),
             Command::Apply(args) => apply::run(args, out).await,
             Command::Why(args) => why::run(args, out).await,
+            Command::Gossip(args) => gossip::run(args, out).await,
             Command::Join(args) => join::run(args, out).await,
             Command::Unjoin(args) => unjoin::run(args, out).await,
             Command::Failover(args) => failover::run(args, out).await,

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 pub(crate) use self::token::Bootstrap;
 use self::{routes::Routes, token::BootstrapTokens};
-use crate::{context::Shared, reports::Reports};
+use crate::{context::Shared, gossip::Listening, reports::Reports};
 
 /// The signer of agents' certificates.
 pub const SIGNER: &str = "kogge.dev/agent";
@@ -31,6 +31,21 @@ pub const INTRODUCTION: &str = "kogge.dev/cluster";
 
 /// Where anybody gets the hub's authority; it is worth something only to who knows its hash.
 pub const AUTHORITY_PATH: &str = "/kogge/v1/authority";
+
+/// Where anybody who is known gets the fleet as its members see it; `?from=MEMBER` as that one does.
+pub const GOSSIP_PATH: &str = "/kogge/v1/gossip";
+
+/// Where an agent is let into the gossip: an [`Asking`] for an [`crate::Admission`].
+pub fn admission_path(cluster: &str) -> String {
+    format!("/kogge/v1/clusters/{cluster}/gossip")
+}
+
+/// Asks to gossip under the cluster's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asking {
+    /// The member's public key, Ed25519.
+    pub key: [u8; 32],
+}
 
 /// The type of a Secret that is a bootstrap token, as Kubernetes names it.
 pub const TOKEN_TYPE: &str = "bootstrap.kubernetes.io/token";
@@ -63,11 +78,12 @@ pub struct Introduction {
 }
 
 /// What a server is to serve beside the hub's API.
-pub(crate) fn added(hub: &Shared, reports: &Reports, agents: &Agents) -> Added {
+pub(crate) fn added(hub: &Shared, reports: &Reports, gossip: &Listening, agents: &Agents) -> Added {
     let tokens = BootstrapTokens { cache: hub.cache.clone(), now: hub.now };
     let routes = Routes {
         hub: hub.clone(),
         reports: reports.clone(),
+        gossip: gossip.clone(),
         authority_pem: agents.authority.certificate_pem().into(),
     };
     Added { tokens: vec![Arc::new(tokens)], beside: Some(Arc::new(routes)) }

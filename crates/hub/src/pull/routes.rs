@@ -15,19 +15,27 @@ use kogge_api::fleet::{Cluster, SyncMode};
 use kogge_apiserver::{
     Body, User,
     serve::{Beside, Draining, Incoming},
+    user::AUTHENTICATED,
 };
 use kogge_member::ObjectKey;
 use serde_json::json;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use super::{AUTHORITY_PATH, CLUSTERS, user_of};
-use crate::{context::Shared, controllers::cluster, reports::Reports};
+use super::{AUTHORITY_PATH, Asking, CLUSTERS, GOSSIP_PATH, user_of};
+use crate::{
+    context::Shared,
+    controllers::cluster,
+    gossip::{FleetGossip, Listening, uid_of},
+    reports::Reports,
+};
 
 /// The paths that are served here.
 const PREFIX: &str = "/kogge/v1/";
 
 /// The largest post of reports. An agent sends 500 at most.
 const LARGEST_POST: usize = 32 * 1024 * 1024;
+
+const LARGEST_ASKING: usize = 4096;
 
 /// An agent that brings nothing for so long is gone, and its stream is not kept.
 const GONE_AFTER: Duration = SILENCE.saturating_mul(3);
@@ -37,6 +45,7 @@ const GONE_AFTER: Duration = SILENCE.saturating_mul(3);
 pub(crate) struct Routes {
     pub hub: Shared,
     pub reports: Reports,
+    pub gossip: Listening,
     pub authority_pem: Arc<str>,
 }
 
@@ -70,6 +79,9 @@ impl Routes {
             let pem = Body::whole(self.authority_pem.to_string());
             return Ok(answer(StatusCode::OK, "application/x-pem-file", pem));
         }
+        if path == GOSSIP_PATH && request.method() == Method::GET {
+            return self.report(user, request.uri().query()).await;
+        }
         let cluster = path.strip_prefix(PREFIX).and_then(|it| it.strip_prefix("clusters/"));
         let Some((name, what)) = cluster.and_then(|it| it.split_once('/')) else {
             return Err(refusal(404, "NotFound", &format!("there is nothing at {path}")));
@@ -91,8 +103,57 @@ impl Routes {
                 }
                 self.take(name, request.into_body()).await
             }
+            (&Method::POST, "gossip") => {
+                if let Some(Farewell { why, .. }) = self.not_needed(name, &user.uid) {
+                    return Err(refusal(403, "Forbidden", &why));
+                }
+                self.admit(name, &user.uid, request.into_body()).await
+            }
             _ => Err(refusal(404, "NotFound", &format!("there is nothing at {path}"))),
         }
+    }
+
+    /// The gossip, or what to say while it is not joined.
+    fn gossip(&self) -> Result<&FleetGossip, &'static str> {
+        self.gossip.get().map(AsRef::as_ref).ok_or("the hub does not gossip yet")
+    }
+
+    /// The fleet as somebody sees it: nothing secret, but not for strangers.
+    async fn report(
+        &self,
+        user: &User,
+        query: Option<&str>,
+    ) -> Result<Response<Body>, Response<Body>> {
+        if !user.is_in(AUTHENTICATED) {
+            return Err(refusal(403, "Forbidden", "only who is known may ask for the fleet"));
+        }
+        let from = query.and_then(|it| it.strip_prefix("from="));
+        let later = |why: &str| refusal(503, "ServiceUnavailable", why);
+        let gossip = self.gossip().map_err(later)?;
+        let Some(report) = gossip.report(from).await else {
+            let from = from.unwrap_or("the hub");
+            let message = format!("{from} cannot be asked: it is no member, or does not answer");
+            return Err(refusal(404, "NotFound", &message));
+        };
+        Ok(json_answer(&report))
+    }
+
+    async fn admit(
+        &self,
+        name: &str,
+        id: &str,
+        body: Incoming,
+    ) -> Result<Response<Body>, Response<Body>> {
+        let bad = |error: String| refusal(400, "BadRequest", &error);
+        let bytes = Limited::new(body, LARGEST_ASKING).collect().await;
+        let bytes = bytes.map_err(|it| bad(it.to_string()))?.to_bytes();
+        let asking: Asking =
+            serde_json::from_slice(&bytes).map_err(|it| bad(format!("key: {it}")))?;
+        let later = |why: &str| refusal(503, "ServiceUnavailable", why);
+        let gossip = self.gossip().map_err(later)?;
+        let admitted = gossip.admit(name, &uid_of(id), &asking.key).await;
+        let admission = admitted.map_err(|it| refusal(500, "InternalError", &it.to_string()))?;
+        Ok(json_answer(&admission))
     }
 
     /// Why a cluster's agent is not needed, if it is not.
@@ -219,6 +280,11 @@ impl Stream {
         let is_gone = silent.is_some_and(|it| it.unsigned_abs() > GONE_AFTER);
         (!is_gone).then_some(ToAgent::Alive)
     }
+}
+
+fn json_answer(value: &impl serde::Serialize) -> Response<Body> {
+    let text = serde_json::to_string(value).expect("what is answered is plain JSON");
+    answer(StatusCode::OK, "application/json", Body::whole(text))
 }
 
 fn line(said: &ToAgent) -> Bytes {

@@ -2,7 +2,7 @@
 
 use std::{
     io::Write,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
-use kogge_hub::{Hub, Options, pull::Agents};
+use kogge_hub::{FleetGossip, GossipOptions, Hub, Options, pull::Agents};
 use kogge_store::Embedded;
 
 use crate::{
@@ -42,10 +42,16 @@ pub struct Args {
     /// Name or address that clients use, for the certificate; the first is put in the kubeconfig
     #[arg(long = "name", value_name = "NAME")]
     names: Vec<String>,
+    /// Port of gossip, UDP and TCP; any free one if 7946 is taken
+    #[arg(long)]
+    gossip_port: Option<u16>,
     /// How long the certificate of an agent lives; it is renewed at two thirds
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = life)]
     agent_certificate_life: Duration,
 }
+
+/// The port of gossip, as others use it.
+const GOSSIP_PORT: u16 = 7946;
 
 /// As `--agent-certificate-life` has it.
 pub const CERTIFICATE_LIFE: Duration = Duration::from_hours(24);
@@ -74,6 +80,7 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     };
     let Endpoint { serving, admin } =
         serving::serve(hub.server(), &place, hub.added(), clock::now()).await?;
+    let _gossip = gossip(&hub, &dir, args.bind_address, args.gossip_port, &args.names).await?;
     let path = dir.join("kubeconfig");
     writeln!(out, "The fleet is served at {}", admin.server)?;
     kubeconfig::write(&path, &kubeconfig::build(&[admin]))?;
@@ -94,6 +101,33 @@ pub async fn start(dir: &Path, now: fn() -> Timestamp, life: Duration) -> anyhow
     Hub::start_with(options, Some(Agents { authority, life }))
         .await
         .context("could not start the hub")
+}
+
+/// Joins the fleet's gossip at a port, or at any where none is asked for and the usual is taken.
+pub async fn gossip(
+    hub: &Hub,
+    dir: &Path,
+    address: IpAddr,
+    port: Option<u16>,
+    names: &[String],
+) -> anyhow::Result<Arc<FleetGossip>> {
+    let ports = port.map_or(vec![GOSSIP_PORT, 0], |it| vec![it]);
+    let mut last = None;
+    for port in ports {
+        // Which port it is to be dialled at is known only once it listens.
+        let advertise = names.iter().filter(|_| port != 0).map(|it| format!("{it}:{port}"));
+        let options = GossipOptions {
+            listen: SocketAddr::new(address, port),
+            advertise: advertise.take(1).collect(),
+            dir: dir.join("hub/gossip"),
+        };
+        match hub.gossip(options).await {
+            Ok(gossip) => return Ok(gossip),
+            Err(error) => last = Some(error),
+        }
+    }
+    let error = last.context("there is always a port to try")?;
+    Err(error).context("could not gossip")
 }
 
 /// Opens a store without blocking others: reading a large one takes a second.

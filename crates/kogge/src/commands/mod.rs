@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod apply;
 pub mod failover;
+pub mod gossip;
 pub mod hub;
 pub mod init;
 pub mod join;

@@ -4,7 +4,9 @@
 //! what is kept of them.
 
 mod enroll;
+mod gossip;
 mod identity;
+mod status;
 
 use std::{
     env,
@@ -16,7 +18,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use kogge_agent::{
-    Config, Kept,
+    Config, Kept, Telling,
     wire::{Farewell, Wire},
 };
 use kogge_apiserver::pki;
@@ -68,6 +70,8 @@ pub struct Args {
     /// Labels of the Cluster, as a=b,c=d
     #[arg(long, value_delimiter = ',', value_parser = join::label)]
     labels: Vec<(String, String)>,
+    #[command(flatten)]
+    gossip: gossip::GossipArgs,
 }
 
 pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -83,7 +87,7 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
         () = stop.asked() => Ok(()),
         ready = args.identity(&dir, &path, &member) => {
             let identity = ready?;
-            Box::pin(serve(&dir, identity, member, &mut stop, out)).await
+            Box::pin(serve(&dir, identity, member, &args.gossip, &mut stop, out)).await
         }
     }
 }
@@ -93,25 +97,29 @@ async fn serve(
     dir: &Path,
     identity: Identity,
     member: Client,
+    gossip: &gossip::GossipArgs,
     stop: &mut Stop,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let (name, hub) = (identity.name.clone(), identity.hub.clone());
     let wire = Arc::new(Wire::new(&name, &identity.hub_id, identity.client().await?));
     let kept = Arc::new(Kept::open(wire.clone(), dir, &identity.hub_id)?);
+    let (telling, heads) = Telling::new(kept.clone());
     let (_running, stopped) = watch::channel(());
     let config = Config {
         cluster: name.clone(),
         client: member.clone(),
-        link: kept.clone(),
+        link: Arc::new(telling),
         now: clock::now,
     };
+    let agent = identity.clone();
     writeln!(out, "{name} is a member of the fleet at {hub}")?;
     out.flush()?;
     tokio::select! {
         () = stop.asked() => {}
         () = kogge_agent::run(config, stopped) => {}
         () = renew_for_ever(dir, identity, &wire) => {}
+        ended = gossip::run(gossip, dir, &agent, heads) => ended?,
         farewell = wire.gone() => {
             kept.forget()?;
             return leave(&name, &farewell, &member, out).await;

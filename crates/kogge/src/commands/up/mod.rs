@@ -1,9 +1,10 @@
 //! `kogge up`: a whole fleet on one machine, with nothing installed.
 //!
 //! Reading order: this file starts and stops things in order, `members` are the
-//! simulated clusters, `objects` what the fleet is told, `ready` what is waited
+//! simulated clusters, `gossip` is what they tell each other, `objects` what the fleet is told, `ready` what is waited
 //! for, `guide` what is worth trying.
 
+mod gossip;
 mod guide;
 mod members;
 mod objects;
@@ -14,10 +15,12 @@ use std::{
     io::{self, BufRead as _, IsTerminal as _, Write},
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context as _, bail};
 use kogge_apiserver::User;
+use tokio::task::JoinSet;
 
 use self::members::Member;
 use super::hub::{self, CONTEXT};
@@ -81,9 +84,10 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
 
 /// Everything that runs.
 struct Fleet {
-    hub: kogge_hub::Hub,
+    hub: Arc<kogge_hub::Hub>,
     front: serving::Endpoint,
     members: Vec<Member>,
+    gossip: JoinSet<()>,
 }
 
 impl Fleet {
@@ -114,17 +118,25 @@ impl Fleet {
         kubeconfig::write(&dir.join("kubeconfig"), &kubeconfig::build(&entries))?;
         let client = kogge_member::from_service(hub.server().local(User::system("kogge-up")));
         objects::join(&client, &members).await?;
+        let gossip = hub::gossip(&hub, dir, ADDRESS, None, &[]).await?;
         // Members first, so that nothing is said to fit nowhere.
         ready::wait(&client, &[ready::clusters(&members)], out).await?;
+        let hub = Arc::new(hub);
+        let mut tasks = JoinSet::new();
+        for member in &members {
+            let place = dir.join("members").join(&member.name).join("gossip");
+            tasks.spawn(gossip::run(hub.clone(), gossip.clone(), member.name.clone(), place));
+        }
         objects::sample(&client, dir, clock::now()).await?;
         writeln!(out, "Git      {}", dir.join("my-project").display())?;
         ready::wait(&client, &ready::sample(), out).await?;
-        Ok(Self { hub, front, members })
+        Ok(Self { hub, front, members, gossip: tasks })
     }
 
     /// The front first, so that nobody sees half a fleet; then the hub, then its members.
     async fn stop(self) {
         self.front.serving.stop().await;
+        drop(self.gossip);
         drop(self.hub);
         for member in self.members {
             member.endpoint.serving.stop().await;

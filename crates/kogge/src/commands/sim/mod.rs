@@ -1,4 +1,6 @@
-//! `kogge sim`: clusters and nodes that only pretend.
+//! `kogge sim`: clusters, nodes and fleets that only pretend.
+
+mod gossip;
 
 use std::{io::Write, path::PathBuf, time::Duration};
 
@@ -10,7 +12,7 @@ use serde_json::Value;
 
 use crate::{clock, kubeconfig, stop::Stop};
 
-/// Simulate parts of a cluster
+/// Simulate parts of a cluster, or the gossip of a fleet
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -20,6 +22,7 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     Nodes(Nodes),
+    Gossip(gossip::Args),
 }
 
 /// Add pretended nodes to a real cluster
@@ -55,7 +58,13 @@ struct Nodes {
 }
 
 pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
-    let What::Nodes(args) = &args.what;
+    match &args.what {
+        What::Nodes(args) => nodes(args, out).await,
+        What::Gossip(args) => gossip::run(args, out),
+    }
+}
+
+async fn nodes(args: &Nodes, out: &mut dyn Write) -> anyhow::Result<()> {
     if args.max < args.initial {
         bail!("--nodes {} is more than --max {}; raise --max too", args.initial, args.max);
     }

@@ -1,0 +1,172 @@
+//! The agent among the members: let in by the hub once, and told by them ever after.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, anyhow};
+use jiff::{SignedDuration, Timestamp};
+use kogge_gossip::{Head, Name};
+use kogge_hub::{
+    Admission,
+    pull::{Asking, admission_path},
+    uid_of,
+};
+use kogge_net::{Gossip, MemberKey, Options};
+use serde::{Deserialize, Serialize};
+use tokio::{net::TcpListener, sync::watch, time::sleep};
+
+use super::{identity, status};
+use crate::clock;
+
+/// Between attempts to be let in.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+
+/// A certificate for links lives a day; it is renewed at two thirds.
+const RENEW: SignedDuration = SignedDuration::from_hours(16);
+
+/// How the agent takes part in the fleet's gossip.
+#[derive(Debug, clap::Args)]
+pub struct GossipArgs {
+    /// Address where other members reach this one, UDP and TCP; without it this one only dials
+    #[arg(long, value_name = "IP:PORT")]
+    gossip_address: Option<SocketAddr>,
+    /// As which others dial it, if that is another: HOST:PORT
+    #[arg(long, value_name = "HOST:PORT")]
+    gossip_advertise: Vec<String>,
+    /// Address of plain HTTP for `kogge gossip --agent` and /healthz
+    #[arg(long, value_name = "IP:PORT")]
+    status_address: Option<SocketAddr>,
+}
+
+/// What is kept on disk, readable by its owner only.
+#[derive(Serialize, Deserialize)]
+struct Member {
+    key: Vec<u8>,
+    admission: Option<Admission>,
+    admitted: Option<Timestamp>,
+}
+
+impl Member {
+    /// What is kept; at the first start a new key.
+    fn open(file: &Path) -> anyhow::Result<Self> {
+        if let Some(member) = identity::read(file)? {
+            return Ok(member);
+        }
+        let key = MemberKey::generate().map_err(|it| anyhow!(it))?.pkcs8().to_vec();
+        let made = Self { key, admission: None, admitted: None };
+        identity::write(file, &made)?;
+        Ok(made)
+    }
+}
+
+/// Gossips what `heads` says until it is dropped. Before the hub has let it in once it waits.
+pub async fn run(
+    args: &GossipArgs,
+    dir: &Path,
+    agent: &identity::Identity,
+    mut heads: watch::Receiver<Head>,
+) -> anyhow::Result<()> {
+    let (home, dir) = (dir, dir.join("gossip"));
+    crate::data_dir::create(&dir)?;
+    let file = dir.join("member.json");
+    let mut member = Member::open(&file)?;
+    let key = MemberKey::open(&member.key).map_err(|it| anyhow!("{}: {it}", file.display()))?;
+    let admission = match member.admission.clone() {
+        Some(admission) => admission,
+        None => admitted(home, &key, &mut member, &file).await?,
+    };
+    let gossip = start(args, dir, agent, &key, &admission).await?;
+    let gossip = Arc::new(gossip);
+    tracing::info!(address = %gossip.address(), "gossips with the fleet");
+    let served = serve_status(args.status_address, gossip.clone());
+    tokio::pin!(served);
+    loop {
+        let due = member.admitted.unwrap_or(Timestamp::UNIX_EPOCH) + RENEW;
+        let left = due.duration_since(clock::now());
+        let left = if left.is_positive() { left.unsigned_abs() } else { Duration::ZERO };
+        tokio::select! {
+            ended = &mut served => return ended,
+            changed = heads.changed() => {
+                changed.context("the agent has stopped")?;
+                let head = heads.borrow_and_update().clone();
+                gossip.publish(head).await;
+            }
+            () = sleep(left) => {
+                let admission = tokio::select! {
+                    ended = &mut served => return ended,
+                    renewed = admitted(home, &key, &mut member, &file) => renewed?,
+                };
+                gossip.renew(admission.issued).await;
+            }
+        }
+    }
+}
+
+async fn start(
+    args: &GossipArgs,
+    dir: PathBuf,
+    agent: &identity::Identity,
+    key: &MemberKey,
+    admission: &Admission,
+) -> anyhow::Result<Gossip> {
+    let name = Name::new(&agent.name).context("the cluster's name is no name of a member")?;
+    // What only dials needs some port, on every address.
+    let any = SocketAddr::from((IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
+    let options = Options {
+        identity: kogge_net::Identity {
+            name,
+            uid: uid_of(&agent.cluster_id),
+            key: key.clone(),
+            issued: admission.issued.clone(),
+        },
+        listen: args.gossip_address.unwrap_or(any),
+        advertise: args.gossip_advertise.clone(),
+        seeds: admission.seeds.clone(),
+        dir: Some(dir),
+        head: Head::default(),
+        now: clock::now,
+    };
+    Gossip::start(options).await.context("could not gossip")
+}
+
+/// Asks the hub until it lets the member in, and keeps what it gave.
+async fn admitted(
+    home: &Path,
+    key: &MemberKey,
+    member: &mut Member,
+    file: &Path,
+) -> anyhow::Result<Admission> {
+    loop {
+        match ask(home, key).await {
+            Ok(admission) => {
+                member.admission = Some(admission.clone());
+                member.admitted = Some(clock::now());
+                identity::write(file, member)?;
+                return Ok(admission);
+            }
+            Err(error) => tracing::debug!("not let into the gossip yet: {error:#}"),
+        }
+        sleep(ASK_AGAIN).await;
+    }
+}
+
+async fn ask(home: &Path, key: &MemberKey) -> anyhow::Result<Admission> {
+    // As it is now: its certificate is renewed each day.
+    let agent = identity::Identity::read(home)?.context("the agent's identity is gone")?;
+    let body = serde_json::to_vec(&Asking { key: key.public() })?;
+    let client = agent.client().await?;
+    let answer = client.post_bytes(&admission_path(&agent.name), body).await?;
+    serde_json::from_str(&answer).context("the hub's answer is none")
+}
+
+async fn serve_status(address: Option<SocketAddr>, gossip: Arc<Gossip>) -> anyhow::Result<()> {
+    let Some(address) = address else { return std::future::pending().await };
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.with_context(|| format!("could not listen on {address}"))?;
+    status::serve(listener, gossip).await;
+    Ok(())
+}

@@ -21,6 +21,10 @@ pub struct Args {
 /// Points tests of other crates at the built binary.
 const KOGGE: &str = "KOGGE_BINARY";
 
+/// Property tests try the same cases everywhere, so that who fails and who looks for the cause see
+/// the same; who looks for new cases sets another seed, or more `PROPTEST_CASES`.
+const SEED: (&str, &str) = ("PROPTEST_RNG_SEED", "20261128");
+
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     tools::fetch();
     if kube::binary().is_none() {
@@ -37,6 +41,9 @@ pub fn counted(command: &mut Command) -> anyhow::Result<()> {
     let skipped = tempfile::NamedTempFile::new()?;
     command.env(skip::SKIPPED, skipped.path());
     let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
+    if std::env::var_os(SEED.0).is_none() {
+        command.env(SEED.0, SEED.1);
+    }
     command.env(KOGGE, run::root().join(target).join("debug/kogge"));
     let done = run::checked(command);
     let list = fs::read_to_string(skipped.path())?;

@@ -3,7 +3,8 @@
 
 use super::check::Checker;
 use super::faults::{Fault, Happened, script};
-use super::hosts::head_of;
+use super::hosts::{FLEET, head_of};
+use super::keys::SimKeys;
 use super::net::Latency;
 use super::world::World;
 use crate::event::Event;
@@ -46,6 +47,9 @@ pub(super) fn play(seed: u64, ignores_floors: bool) -> Outcome {
         for host in world.hosts.iter_mut().skip(5) {
             host.hidden = rng.chance(300_000);
         }
+    }
+    if rng.chance(333_333) {
+        world.hostile = Some(hosts - 1);
     }
     let mut checker = Checker::default();
     checker.network(true, world.now());
@@ -163,6 +167,13 @@ impl World {
         if let Some(checker) = &mut self.checker {
             checker.disturbed(&it.name, it.stopped || 0 < it.slow, self.now);
         }
+    }
+
+    /// The hub sets a floor, told to one member.
+    pub(super) fn floor(&mut self, at: usize, of: usize, floor: Floor) {
+        let name = self.hosts[of].name.clone();
+        let record = floor.seal(name.as_str(), |signed| SimKeys::hub_sign(FLEET, signed));
+        self.give(at, Event::Floor(&record));
     }
 
     fn set_slow(&mut self, host: usize, late: Micros) {

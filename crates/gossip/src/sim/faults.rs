@@ -58,6 +58,8 @@ pub struct Happened {
     pub held: u64,
     /// Frames that came to a slow host.
     pub slowed: u64,
+    /// Frames that a hostile member sent.
+    pub abused: u64,
     /// Splits, and one-way cuts.
     pub splits: u64,
     /// See there.
@@ -121,6 +123,7 @@ impl Happened {
             (&mut self.cut, other.cut),
             (&mut self.held, other.held),
             (&mut self.slowed, other.slowed),
+            (&mut self.abused, other.abused),
             (&mut self.splits, other.splits),
             (&mut self.one_way, other.one_way),
             (&mut self.stops, other.stops),
@@ -151,6 +154,7 @@ impl Happened {
             (self.cut, "frames cut"),
             (self.held, "frames held"),
             (self.slowed, "frames slowed"),
+            (self.abused, "abuse"),
             (self.splits, "splits"),
             (self.one_way, "one-way cuts"),
             (self.stops, "stops"),

@@ -2,6 +2,7 @@
 
 use super::world::{Item, World};
 use crate::event::Channel;
+use crate::frame::Frame;
 use crate::id::{MS, Micros, SECOND};
 
 /// Tries of a stream: the span until the next one; then it is given up.
@@ -10,7 +11,31 @@ const TRIES: [Micros; 6] = [100 * MS, 200 * MS, 400 * MS, 800 * MS, 1_600 * MS, 
 /// A connection that is not used is closed.
 const IDLE: Micros = 30 * SECOND;
 
+/// How many frames of a million a hostile host abuses.
+const ABUSED: u64 = 200_000;
+
 impl World {
+    /// Sends a frame on: as it was, under one's own name, or that with a byte changed.
+    pub(super) fn abuse(&mut self, host: usize, bytes: &[u8]) {
+        if !self.rng.chance(ABUSED) {
+            return;
+        }
+        let to = usize::try_from(self.rng.below(self.hosts.len() as u64)).unwrap_or(0);
+        let mut bytes = bytes.to_vec();
+        let kind = self.rng.below(3);
+        if 0 < kind
+            && let Ok((_, frame)) = Frame::read(&bytes)
+        {
+            bytes = frame.bytes(self.hosts[host].name.as_str());
+        }
+        if kind == 2 {
+            let at = usize::try_from(self.rng.below(bytes.len() as u64)).unwrap_or(0);
+            bytes[at] ^= 1 << self.rng.below(8);
+        }
+        self.happened.abused += 1;
+        self.send(host, to, Channel::Stream, bytes);
+    }
+
     pub(super) fn send(&mut self, from: usize, to: usize, how: Channel, bytes: Vec<u8>) {
         if self.hosts.len() <= to {
             return;

@@ -85,6 +85,8 @@ pub struct World {
     pub(super) checker: Option<Checker>,
     pub(super) happened: Happened,
     pub(super) seeds: Vec<usize>,
+    /// A host that sends on what it gets, as it was, as its own, or damaged.
+    pub(super) hostile: Option<usize>,
     /// Test hook, given to each node that starts.
     pub(super) ignores_floors: bool,
 }
@@ -125,6 +127,7 @@ impl World {
             checker: None,
             happened: Happened::default(),
             seeds: vec![0],
+            hostile: None,
             ignores_floors: false,
         }
     }
@@ -231,13 +234,6 @@ impl World {
         self.hosts[host].stopped = true;
         self.disturbed(host);
         self.push(self.now + span, Item::Resume(host));
-    }
-
-    /// The hub sets a floor, told to one member.
-    pub fn floor(&mut self, at: usize, of: usize, floor: Floor) {
-        let name = self.hosts[of].name.clone();
-        let record = floor.seal(name.as_str(), |signed| SimKeys::hub_sign(FLEET, signed));
-        self.give(at, Event::Floor(&record));
     }
 
     /// Gives an event to the member on a host.
@@ -389,6 +385,9 @@ impl World {
         }
         let place = (from as u64) << 32 | to as u64;
         self.digest = mix(mix(self.digest, self.now), hash(place, &bytes));
+        if self.hostile == Some(to) {
+            self.abuse(to, &bytes);
+        }
         let name = self.hosts[from].name.clone();
         self.give(to, Event::Frame { from: name.as_str(), bytes: &bytes });
     }

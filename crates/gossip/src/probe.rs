@@ -90,7 +90,8 @@ impl Node {
         let spoken: Vec<u64> = self.own.links.0.iter().map(|it| it.subject).collect();
         for subject in spoken {
             let at = self.table.find(subject);
-            if at.is_none_or(|at| !self.subjects.iter().any(|it| it.at == at)) {
+            let watched = |at| self.subjects.iter().any(|it| it.at == at && !it.guest);
+            if !at.is_some_and(watched) {
                 match at {
                     Some(at) => self.say(at, None),
                     None => self.own.links.set(subject, None),
@@ -225,7 +226,7 @@ impl Node {
         }
         if self.deaf(at, began) {
             self.local.bad();
-        } else {
+        } else if !self.subjects[which].guest {
             self.say(at, word);
         }
         let dead = self.table.members[at].state == State::Dead;
@@ -267,6 +268,9 @@ impl Node {
         subject.cut = 0;
         subject.due = self.now + turn.clamp(TURNS.start, TURNS.end);
         self.answer_waiting(which, true);
+        if self.subjects[which].guest {
+            return;
+        }
         self.reached(at);
         if self.word_on(at).is_some() {
             // Until nothing is to be said any more.

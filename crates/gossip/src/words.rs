@@ -79,6 +79,11 @@ pub(crate) fn judge(table: &Table, subject: usize, now: Micros) -> Verdict {
         return still;
     }
     let tally = tally(table, subject);
+    // Its observers change when others come and go; for that alone nobody rises.
+    let still_dead = member.state == State::Dead && 0 < tally.down && tally.reached <= 1;
+    if still_dead {
+        return Verdict { enough_since: member.enough_since, ..still };
+    }
     if !tally.enough() {
         let state = if tally.down == 0 { State::Alive } else { State::Suspect };
         return Verdict { state, ..still };

@@ -11,6 +11,9 @@ use crate::{
     view::View,
 };
 
+/// Why a cluster is not ready whose API server does not answer.
+pub(crate) const NOT_REACHABLE: &str = "ClusterNotReachable";
+
 /// Between probes of a cluster that answers.
 const PROBE: Duration = Duration::from_secs(5);
 
@@ -91,7 +94,7 @@ impl Capacity {
         match tokio::time::timeout(PATIENCE, self.probe(state, full)).await {
             Ok(probed) => probed.map_err(|error| unready(&error)),
             Err(_) => Err(Unready {
-                reason: "ClusterNotReachable".into(),
+                reason: NOT_REACHABLE.into(),
                 message: format!("the API server did not answer within {} s", PATIENCE.as_secs()),
             }),
         }
@@ -146,7 +149,7 @@ fn owned_by_another(hub: &str) -> Unready {
 fn unready(error: &Error) -> Unready {
     let reason = match &error.fault {
         Fault::Unauthorized(_) | Fault::Forbidden(_) => "CredentialsRefused",
-        Fault::Unreachable(_) => "ClusterNotReachable",
+        Fault::Unreachable(_) => NOT_REACHABLE,
         _ => "ClusterNotReady",
     };
     Unready { reason: reason.into(), message: error.chain() }

@@ -16,6 +16,7 @@ use kogge_sync::canonical;
 use serde_json::json;
 use tokio::sync::watch;
 
+use crate::capacity::NOT_REACHABLE;
 use crate::link::{ClusterState, Desired, HubLink, Outcome, Report, Room, Unready};
 
 /// The smallest pod of the histogram; each of its steps is twice the one before.
@@ -133,7 +134,7 @@ impl Works {
 fn health(state: &ClusterState) -> Health {
     match &state.ready {
         Some(Ok(())) => Health::Serving,
-        Some(Err(Unready { reason, .. })) if reason == "Unreachable" => Health::Down,
+        Some(Err(Unready { reason, .. })) if reason == NOT_REACHABLE => Health::Down,
         _ => Health::Degraded,
     }
 }

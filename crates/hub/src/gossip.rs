@@ -4,7 +4,7 @@
 //! the hub does not reach is not taken for dead.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, OnceLock},
@@ -12,12 +12,12 @@ use std::{
 };
 
 use jiff::Timestamp;
-use kogge_gossip::{Floor, Head, Micros, Name, SECOND, State, View, Word};
-use kogge_member::ObjectKey;
+use kogge_api::{ConditionStatus::True, find_condition, fleet::Cluster};
+use kogge_gossip::{Floor, Head, Health, MemberView, Micros, Name, SECOND, State, View, Word};
 use kogge_net::{
     Authority, AuthorityError, FleetReport, Gossip, Identity, Issued, Options, StartError,
 };
-use tokio::{sync::broadcast::error::RecvError, task::JoinSet};
+use tokio::{task::JoinSet, time::MissedTickBehavior};
 
 use crate::{
     context::Shared,
@@ -31,11 +31,14 @@ const LIFE: Duration = Duration::from_hours(24);
 /// The hub's own, which it renews at each start.
 const OWN_LIFE: Duration = Duration::from_hours(24 * 365);
 
-/// What changed is looked at so often, and when something is said to have changed.
-const LOOK: Duration = Duration::from_secs(1);
+/// What the members say is looked at so often.
+const LOOK: Duration = Duration::from_millis(500);
 
-/// Looks in a row in which a member has no Cluster, until it is removed.
-const PATIENCE: u32 = 5;
+/// Gossip that does not answer for so long says nothing.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// What the names of hubs begin with.
+const HUB: &str = "hub-";
 
 /// Who has not heard a single other member for so long is cut off himself.
 const CUT_OFF: Micros = 5 * SECOND;
@@ -43,7 +46,7 @@ const CUT_OFF: Micros = 5 * SECOND;
 pub struct GossipOptions {
     /// UDP and TCP.
     pub listen: SocketAddr,
-    /// Where members dial the hub, `host:port`.
+    /// Where members dial the hub: names or addresses, with a port if it is not where it listens.
     pub advertise: Vec<String>,
     /// Where the fleet's key and the table are kept.
     pub dir: PathBuf,
@@ -74,7 +77,6 @@ pub(crate) type Listening = Arc<OnceLock<Arc<FleetGossip>>>;
 pub struct FleetGossip {
     gossip: Arc<Gossip>,
     authority: Arc<Authority>,
-    advertise: Vec<String>,
     now: fn() -> Timestamp,
     _tasks: JoinSet<()>,
 }
@@ -94,7 +96,7 @@ impl FleetGossip {
         let gossip = Gossip::start(Options {
             identity,
             listen: options.listen,
-            advertise: options.advertise.clone(),
+            advertise: options.advertise,
             seeds: Vec::new(),
             dir: Some(options.dir),
             head: Head { hub: true, hub_link: true, ..Head::default() },
@@ -102,17 +104,16 @@ impl FleetGossip {
         })
         .await?;
         let gossip = Arc::new(gossip);
-        let mut advertise = options.advertise;
-        if advertise.is_empty() {
-            advertise.push(gossip.address().to_string());
+        if gossip.advertised().await.is_empty() {
+            tracing::warn!("nobody can dial the hub's gossip: name the hub with --name");
         }
         let authority = Arc::new(authority);
         let mut tasks = JoinSet::new();
-        tasks.spawn(listen(gossip.clone(), verdicts, now));
+        tasks.spawn(listen(shared.clone(), gossip.clone(), verdicts));
         let registry =
             Registry { hub: shared, gossip: gossip.clone(), authority: authority.clone() };
         tasks.spawn(registry.remove_for_ever());
-        Ok(Self { gossip, authority, advertise, now, _tasks: tasks })
+        Ok(Self { gossip, authority, now, _tasks: tasks })
     }
 
     /// Lets a member in by this name, with its key.
@@ -125,24 +126,34 @@ impl FleetGossip {
         uid: &[u8; 16],
         key: &[u8; 32],
     ) -> Result<Admission, GossipError> {
-        let name = Name::new(member).ok_or_else(|| GossipError::Name(member.to_owned()))?;
+        let name = member_name(member)?;
         let issued = self.authority.issue(&name, uid, key, LIFE, (self.now)())?;
+        self.begin_anew(&name, key).await;
+        Ok(Admission { issued, seeds: self.gossip.advertised().await })
+    }
+
+    /// Who was removed, or comes with another key, begins above all that was said under its name.
+    async fn begin_anew(&self, name: &Name, key: &[u8; 32]) {
         let view = self.gossip.view().await;
-        let known = view.and_then(|it| it.members.into_iter().find(|it| it.name == name));
-        if let Some(known) = known.filter(|it| it.state == State::Removed) {
-            let floor = floor(known.incarnation, false, (self.now)());
-            self.gossip.floor(self.authority.floor(&name, &floor)).await;
+        let known = view.and_then(|it| it.members.into_iter().find(|it| it.name == *name));
+        let head = self.gossip.head(name).await;
+        let another = head.is_some_and(|it| !it.credential.starts_with(key));
+        if another || known.is_some_and(|it| it.state == State::Removed) {
+            let now = (self.now)();
+            let floor = floor(milliseconds(now), now);
+            self.gossip.floor(self.authority.floor(name, &floor)).await;
         }
-        Ok(Admission { issued, seeds: self.advertise.clone() })
     }
 
     /// A member in the hub's own process, with a key that is made here.
     ///
     /// # Errors
     /// If the name is none, or no certificate can be made.
-    pub fn member(&self, member: &str, uid: &str) -> Result<Identity, GossipError> {
-        let name = Name::new(member).ok_or_else(|| GossipError::Name(member.to_owned()))?;
-        Ok(self.authority.identity(&name, &uid_of(uid), OWN_LIFE, (self.now)())?)
+    pub async fn member(&self, member: &str, uid: &str) -> Result<Identity, GossipError> {
+        let name = member_name(member)?;
+        let made = self.authority.identity(&name, &uid_of(uid), OWN_LIFE, (self.now)())?;
+        self.begin_anew(&name, &made.key.public()).await;
+        Ok(made)
     }
 
     /// The fleet as the hub sees it, or as a member does; `None` if that one cannot be asked.
@@ -159,10 +170,16 @@ impl FleetGossip {
     }
 }
 
+/// A cluster's name among the members.
+fn member_name(text: &str) -> Result<Name, GossipError> {
+    let name = Name::new(text).filter(|it| !is_hub(it));
+    name.ok_or_else(|| GossipError::Name(text.to_owned()))
+}
+
 /// The hub's name among the members: no cluster's, since the identity of its store is in it.
 fn name_of(hub: &str) -> Result<Name, GossipError> {
     let short: String = hub.chars().filter(char::is_ascii_alphanumeric).take(12).collect();
-    let text = format!("hub-{}", short.to_ascii_lowercase());
+    let text = format!("{HUB}{}", short.to_ascii_lowercase());
     Name::new(&text).ok_or(GossipError::Name(text))
 }
 
@@ -177,13 +194,17 @@ pub fn uid_of(text: &str) -> [u8; 16] {
     bytes
 }
 
-/// A floor; its serial is the time, which counts up whatever becomes of the disk.
-fn floor(incarnation: u64, revoked: bool, now: Timestamp) -> Floor {
-    let serial = u64::try_from(now.as_millisecond()).unwrap_or(0);
-    Floor { serial, incarnation, revoked }
+/// A floor; its serial is the time, which counts up whatever becomes of the disk. Who leaves the
+/// fleet is not revoked: it may come again by its name.
+fn floor(incarnation: u64, now: Timestamp) -> Floor {
+    Floor { serial: milliseconds(now), incarnation, revoked: false }
 }
 
-/// Keeps the fleet's members to those that are Clusters.
+fn milliseconds(now: Timestamp) -> u64 {
+    u64::try_from(now.as_millisecond()).unwrap_or(0)
+}
+
+/// Takes those out of the fleet whose Cluster is deleted.
 struct Registry {
     hub: Shared,
     gossip: Arc<Gossip>,
@@ -191,97 +212,137 @@ struct Registry {
 }
 
 impl Registry {
-    /// Removes, for ever, who has no Cluster any more: late news of it raises nobody from the dead.
+    /// Removes, for ever, whose Cluster was there and is not any more: late news of it raises
+    /// nobody from the dead. Of a Cluster that this hub has never seen nothing follows: it may
+    /// have come back with an older store.
     async fn remove_for_ever(self) {
         let mut look = tokio::time::interval(LOOK);
-        let mut missing: BTreeMap<Name, u32> = BTreeMap::new();
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut seen: BTreeSet<String> = BTreeSet::new();
         loop {
             look.tick().await;
-            // Before all is read, one that is not known may only not be read yet.
-            if !self.hub.works.is_complete() {
-                continue;
-            }
-            let Some(view) = self.gossip.view().await else { return };
-            let gone = view.members.into_iter().filter(|it| {
-                let key = ObjectKey::new(cluster::GROUP, "Cluster", "", it.name.as_str());
-                !it.hub && it.state != State::Removed && self.hub.cache.get(&key).is_none()
-            });
-            let before = std::mem::take(&mut missing);
-            for name in gone.map(|it| it.name) {
-                // An agent that just came in may gossip before its Cluster is seen here.
-                let looks = before.get(&name).map_or(1, |it| it + 1);
-                if looks == PATIENCE {
-                    let floor = floor(Floor::REMOVED, true, (self.hub.now)());
+            let clusters = self.hub.cache.all(cluster::GROUP, "Cluster");
+            let now: BTreeSet<String> = clusters.into_iter().map(|it| it.0.name).collect();
+            for gone in seen.difference(&now) {
+                if let Some(name) = Name::new(gone) {
+                    let floor = floor(Floor::REMOVED, (self.hub.now)());
                     self.gossip.floor(self.authority.floor(&name, &floor)).await;
                 }
-                missing.insert(name, looks);
             }
+            seen = now;
         }
     }
 }
 
-/// Passes on what the members say, for ever.
-async fn listen(gossip: Arc<Gossip>, verdicts: Verdicts, now: fn() -> Timestamp) {
-    let mut changes = gossip.changes();
+/// Passes on what the members say, for ever. What they said holds only while they can be asked.
+async fn listen(hub: Shared, gossip: Arc<Gossip>, verdicts: Verdicts) {
     let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut judge = Judge::default();
     loop {
-        tokio::select! {
-            changed = changes.recv() => if matches!(changed, Err(RecvError::Closed)) {
-                return;
-            },
-            _ = look.tick() => {}
-        }
-        let Some(view) = gossip.view().await else { return };
-        verdicts.set_cut_off(is_cut_off(&view));
-        for (cluster, verdict) in judge.look(&view, now()) {
+        look.tick().await;
+        let view = tokio::time::timeout(ANSWER, gossip.view()).await.ok().flatten();
+        let Some(view) = view else {
+            tracing::warn!("gossip does not answer: what members said of each other holds no more");
+            verdicts.set_cut_off(false);
+            for cluster in judge.forget() {
+                verdicts.set(&cluster, None);
+            }
+            continue;
+        };
+        verdicts.set_cut_off(hears_nobody(&view) && !reaches_any(&hub));
+        for (cluster, verdict) in judge.look(&view, (hub.now)()) {
             verdicts.set(&cluster, verdict);
         }
     }
 }
 
-/// Whether the hub hears nobody although there are others.
-fn is_cut_off(view: &View) -> bool {
-    let mut others = view.members.iter().filter(|it| {
-        it.name != view.from && matches!(it.state, State::Alive | State::Suspect | State::Dead)
-    });
-    let heard = |it: &kogge_gossip::MemberView| it.heard_ago.is_some_and(|ago| ago < CUT_OFF);
+/// Whether the hub hears no other member although there are some that live.
+fn hears_nobody(view: &View) -> bool {
+    let lives = |it: &&MemberView| {
+        it.name != view.from && matches!(it.state, State::Alive | State::Suspect)
+    };
+    let heard = |it: &MemberView| it.heard_ago.is_some_and(|ago| ago < CUT_OFF);
+    let mut others = view.members.iter().filter(lives);
     others.clone().next().is_some() && !others.any(heard)
 }
 
-/// Remembers since when members are dead.
+/// Whether a cluster answers the hub by its own way.
+fn reaches_any(hub: &Shared) -> bool {
+    let clusters = hub.cache.values(cluster::GROUP, "Cluster");
+    let clusters = clusters.into_iter().filter_map(|it| serde_json::from_value(it).ok());
+    let mut conditions = clusters.map(|it: Cluster| it.status.conditions);
+    conditions.any(|it| find_condition(&it, "Ready").is_some_and(|it| it.status == True))
+}
+
+/// Remembers since when members are dead, and by whose word: both stay when the observers change.
 #[derive(Default)]
 struct Judge {
-    dead: BTreeMap<String, Timestamp>,
+    dead: BTreeMap<String, (Timestamp, Vec<String>)>,
+    judged: BTreeSet<String>,
 }
 
 impl Judge {
     fn look(&mut self, view: &View, now: Timestamp) -> Vec<(String, Option<Verdict>)> {
-        let clusters = view.members.iter().filter(|it| !it.hub && it.name != view.from);
+        // Who hears nobody knows nothing of anybody.
+        let deaf = hears_nobody(view);
         let mut verdicts = Vec::new();
-        for member in clusters {
+        for member in view.members.iter().filter(|it| !is_hub(&it.name)) {
             let name = member.name.to_string();
             if member.state != State::Dead {
                 self.dead.remove(&name);
             }
             let verdict = match member.state {
-                State::Alive | State::Suspect => {
-                    let seen_by = member.vouchers().filter(|it| **it != view.from);
-                    Some(Verdict::Alive { seen_by: seen_by.map(ToString::to_string).collect() })
-                }
-                State::Dead => {
-                    let since = *self.dead.entry(name.clone()).or_insert(now);
-                    let down = |it: &&(Name, Option<Word>)| it.1 == Some(Word::Down);
-                    let down = member.observers.iter().filter(down);
-                    let observers = down.map(|it| it.0.to_string()).collect();
-                    Some(Verdict::Dead { since, observers })
-                }
+                _ if deaf => None,
+                State::Alive | State::Suspect => alive(view, member),
+                State::Dead => self.dead(member, now),
                 State::Left | State::Removed => None,
             };
             verdicts.push((name, verdict));
         }
+        self.judged.extend(verdicts.iter().map(|it| it.0.clone()));
         verdicts
     }
+
+    /// Dead by the word of other clusters. The hub's own word is no more than that it does not
+    /// reach it, which it knows by itself.
+    fn dead(&mut self, member: &MemberView, now: Timestamp) -> Option<Verdict> {
+        let name = member.name.to_string();
+        let known = self.dead.entry(name).or_insert((now, Vec::new()));
+        let said = |it: &&(Name, Option<Word>)| it.1 == Some(Word::Down) && !is_hub(&it.0);
+        let said = member.observers.iter().filter(said).map(|it| it.0.to_string());
+        for observer in said {
+            if !known.1.contains(&observer) {
+                known.1.push(observer);
+            }
+        }
+        let (since, observers) = known.clone();
+        (!observers.is_empty()).then_some(Verdict::Dead { since, observers })
+    }
+
+    /// Everybody about whom something was said.
+    fn forget(&mut self) -> BTreeSet<String> {
+        self.dead.clear();
+        std::mem::take(&mut self.judged)
+    }
+}
+
+/// Alive by the word of other clusters that live; none if its agent says that it is down: then
+/// its agent alone is what lives.
+fn alive(view: &View, member: &MemberView) -> Option<Verdict> {
+    let lives = |name: &Name| {
+        let found = view.members.iter().find(|it| it.name == *name);
+        found.is_some_and(|it| it.state == State::Alive)
+    };
+    let vouch = |it: &&Name| !is_hub(it) && lives(it);
+    let seen_by: Vec<String> = member.vouchers().filter(vouch).map(ToString::to_string).collect();
+    let is_seen = !seen_by.is_empty() && member.health != Health::Down;
+    is_seen.then_some(Verdict::Alive { seen_by })
+}
+
+/// By its name, which the hub signed: no cluster is let in under such a one.
+fn is_hub(name: &Name) -> bool {
+    name.as_str().starts_with(HUB)
 }
 
 #[cfg(test)]
@@ -310,35 +371,74 @@ mod tests {
         View { from, incarnation: 1, root: 0, local_health: 0, members }
     }
 
-    #[test]
-    fn what_members_say_becomes_verdicts() {
-        let down = Some(Word::Down);
-        let view = view(vec![
-            member("hub-1", State::Alive, &[]),
-            member("eu", State::Alive, &[("hub-1", down), ("us", None), ("asia", down)]),
-            member("us", State::Dead, &[("eu", down), ("asia", down), ("hub-1", None)]),
-            member("old", State::Removed, &[]),
-        ]);
-        let mut judge = Judge::default();
-        let first = judge.look(&view, Timestamp::UNIX_EPOCH);
-        let dead = Verdict::Dead {
-            since: Timestamp::UNIX_EPOCH,
-            observers: vec!["eu".into(), "asia".into()],
-        };
-        let alive = Verdict::Alive { seen_by: vec!["us".into()] };
-        let want = [("eu", Some(alive)), ("us", Some(dead)), ("old", None)];
-        assert_eq!(first, want.map(|it| (it.0.to_owned(), it.1)));
-        let later = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(9);
-        assert_eq!(judge.look(&view, later), first, "dead since then, not since now");
+    const DOWN: Option<Word> = Some(Word::Down);
+
+    fn dead(since: i64, observers: &[&str]) -> Verdict {
+        let since = Timestamp::from_second(since).unwrap();
+        let observers = observers.iter().map(ToString::to_string).collect();
+        Verdict::Dead { since, observers }
+    }
+
+    #[track_caller]
+    fn check(
+        judge: &mut Judge,
+        members: Vec<MemberView>,
+        second: i64,
+        want: &[(&str, Option<Verdict>)],
+    ) {
+        let said = judge.look(&view(members), Timestamp::from_second(second).unwrap());
+        let want: Vec<_> = want.iter().map(|it| (it.0.to_owned(), it.1.clone())).collect();
+        assert_eq!(said, want);
     }
 
     #[test]
-    fn who_hears_nobody_is_cut_off() {
-        let mut eu = member("eu", State::Dead, &[]);
-        assert!(!is_cut_off(&view(vec![member("hub-1", State::Alive, &[])])));
-        assert!(!is_cut_off(&view(vec![eu.clone()])));
-        eu.heard_ago = Some(CUT_OFF);
-        assert!(is_cut_off(&view(vec![eu])));
+    fn what_members_say_becomes_verdicts() {
+        let members = |us: &[(&str, Option<Word>)]| {
+            vec![
+                member("hub-1", State::Alive, &[]),
+                member("eu", State::Alive, &[("hub-1", DOWN), ("asia", None), ("us", None)]),
+                member("asia", State::Alive, &[("eu", None)]),
+                member("us", State::Dead, us),
+                member("old", State::Removed, &[]),
+            ]
+        };
+        let alive = |it: &str| Some(Verdict::Alive { seen_by: vec![it.to_owned()] });
+        let all = |us: Option<Verdict>| {
+            [("eu", alive("asia")), ("asia", alive("eu")), ("us", us), ("old", None)]
+        };
+        let mut judge = Judge::default();
+        let first = members(&[("eu", DOWN), ("asia", DOWN), ("hub-1", None)]);
+        check(&mut judge, first, 0, &all(Some(dead(0, &["eu", "asia"]))));
+        // Since then, not since now, and by whose word it was then.
+        check(&mut judge, members(&[]), 9, &all(Some(dead(0, &["eu", "asia"]))));
+        // What the hub says alone is no more than it knows.
+        check(&mut Judge::default(), members(&[("hub-1", DOWN)]), 9, &all(None));
+    }
+
+    #[test]
+    fn an_agent_whose_cluster_is_down_does_not_keep_it_alive() {
+        let mut eu = member("eu", State::Alive, &[("asia", None)]);
+        eu.health = Health::Down;
+        let asia = member("asia", State::Alive, &[]);
+        check(&mut Judge::default(), vec![eu, asia], 0, &[("eu", None), ("asia", None)]);
+    }
+
+    #[test]
+    fn a_hub_that_hears_nobody_says_nothing_of_anybody() {
+        let mut eu = member("eu", State::Alive, &[("asia", None)]);
+        let mut asia = member("asia", State::Alive, &[("eu", None)]);
+        (eu.heard_ago, asia.heard_ago) = (None, Some(CUT_OFF));
+        let members = vec![member("hub-1", State::Alive, &[]), eu.clone(), asia];
+        assert!(hears_nobody(&view(members.clone())));
+        check(&mut Judge::default(), members, 0, &[("eu", None), ("asia", None)]);
+        // With nobody left to hear it is not the hub's fault.
+        eu.state = State::Dead;
+        assert!(!hears_nobody(&view(vec![eu])));
+    }
+
+    #[test]
+    fn no_cluster_has_a_hubs_name() {
+        assert!(member_name("hub-1").is_err() && member_name("hubert").is_ok());
     }
 
     #[test]

@@ -1,6 +1,12 @@
 //! The loop around a [`Node`]: frames in and out, time, disk, and what others want to know.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use kogge_gossip::{Action, Event, Head, Micros, Name, Node, Setup, Slot, State, View};
@@ -35,7 +41,8 @@ pub struct Options {
     pub identity: Identity,
     /// UDP and TCP.
     pub listen: SocketAddr,
-    /// Where others dial it, `host:port`; empty: where it listens, unless that is any address.
+    /// Where others dial it, `host:port`, or a host with the port where it listens; empty: where it
+    /// listens, unless that is any address.
     pub advertise: Vec<String>,
     /// Members to begin with, `host:port`.
     pub seeds: Vec<String>,
@@ -66,6 +73,7 @@ pub struct Gossip {
     commands: mpsc::Sender<Command>,
     changes: broadcast::Sender<Change>,
     address: SocketAddr,
+    name: Name,
     _tasks: JoinSet<()>,
 }
 
@@ -99,11 +107,12 @@ impl Gossip {
         let setup = Setup {
             fleet: identity.issued.trust.fleet.clone(),
             name: identity.name.clone(),
-            head: completed(options.head, &identity, options.advertise, address),
+            head: completed(options.head, &identity, &options.advertise, address),
             incarnation,
             keys: Arc::new(RecordKeys::new(&identity)),
             seed: random(),
         };
+        let name = identity.name.clone();
         let clock = Clock(Instant::now());
         let mut actions = Vec::new();
         let node = Node::new(setup, &table, clock.now(), &mut actions);
@@ -113,12 +122,17 @@ impl Gossip {
         let changed = changes.clone();
         let running = Loop { node, clock, links, disk, identity, seeds, changed, actions };
         tasks.spawn(running.run(receive, asked));
-        Ok(Self { commands, changes, address, _tasks: tasks })
+        Ok(Self { commands, changes, address, name, _tasks: tasks })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where others dial it, `host:port`; empty if they cannot.
+    pub async fn advertised(&self) -> Vec<String> {
+        self.head(&self.name).await.map(|it| it.addresses).unwrap_or_default()
     }
 
     /// What changes from now on. A listener that falls behind looks at [`Gossip::view`].
@@ -270,10 +284,12 @@ impl Loop {
             Command::Put { slot, body } => self.handle(Event::Put { slot, body: &body }),
             Command::Floor(floor) => self.handle(Event::Floor(&floor)),
             Command::View(answer) => drop(answer.send(self.node.view())),
-            Command::Ask { whom, answer } => {
+            // Of a name that nobody has, nothing is kept here.
+            Command::Ask { whom, answer } if self.node.head_of(whom.as_str()).is_some() => {
                 let addresses = self.addresses(&whom);
                 self.links.ask(&whom, addresses, answer);
             }
+            Command::Ask { .. } => {}
             Command::Head { of, answer } => drop(answer.send(self.node.head_of(of.as_str()))),
             Command::Renew(issued) => {
                 self.identity.issued = *issued;
@@ -337,10 +353,10 @@ impl Loop {
     }
 }
 
-fn completed(mut head: Head, of: &Identity, advertise: Vec<String>, address: SocketAddr) -> Head {
+fn completed(mut head: Head, of: &Identity, advertise: &[String], address: SocketAddr) -> Head {
     head.uid = of.uid;
     head.credential.clone_from(&of.issued.credential);
-    head.addresses = advertise;
+    head.addresses = advertise.iter().map(|it| with_port(it, address.port())).collect();
     if head.addresses.is_empty() && !address.ip().is_unspecified() {
         head.addresses.push(address.to_string());
     }
@@ -348,9 +364,36 @@ fn completed(mut head: Head, of: &Identity, advertise: Vec<String>, address: Soc
     head
 }
 
+/// `host:port` from what may be only a host, an IPv6 address included.
+fn with_port(host: &str, port: u16) -> String {
+    if host.parse::<Ipv6Addr>().is_ok() {
+        return format!("[{host}]:{port}");
+    }
+    let has_port = host.rsplit_once(':').is_some_and(|it| it.1.parse::<u16>().is_ok());
+    if has_port { host.to_owned() } else { format!("{host}:{port}") }
+}
+
 fn random() -> u64 {
     let mut bytes = [0; 8];
     // Without random numbers no link could be made either; the seed only spreads the load.
     let _ = ring::rand::SystemRandom::new().fill(&mut bytes);
     u64::from_le_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_port;
+
+    #[test]
+    fn a_host_gets_the_port_where_it_listens() {
+        for (host, want) in [
+            ("hub.example", "hub.example:7"),
+            ("hub.example:9", "hub.example:9"),
+            ("10.0.0.1", "10.0.0.1:7"),
+            ("::1", "[::1]:7"),
+            ("[::1]:9", "[::1]:9"),
+        ] {
+            assert_eq!(with_port(host, 7), want);
+        }
+    }
 }

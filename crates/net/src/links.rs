@@ -44,6 +44,9 @@ const IDLE: Duration = Duration::from_mins(2);
 /// Frames that wait for a link to one peer.
 const WAITING: usize = 128;
 
+/// Links to one peer; it may have dialled while it was dialled.
+const MOST_LINKS: usize = 4;
+
 /// Handshakes of others at a time.
 const HANDSHAKES: usize = 64;
 
@@ -204,7 +207,9 @@ impl Links {
                 ToPeer::Adopt(link) => {
                     let at = if matches!(link, Link::Quic(_)) { 0 } else { open.len() };
                     open.insert(at, link);
-                    open.truncate(4);
+                    for surplus in open.drain(MOST_LINKS.min(open.len())..) {
+                        surplus.close();
+                    }
                 }
                 ToPeer::Close => open.drain(..).for_each(|it| it.close()),
                 ToPeer::Send { how, bytes, addresses } => {
@@ -221,8 +226,13 @@ impl Links {
                 }
             }
         }
-        // Whoever sends now finds a closed queue and starts anew.
+        open.iter().for_each(Link::close);
+        // Whoever sends now finds a closed queue, or none, and starts anew.
         receive.close();
+        let mut peers = self.inner.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        if peers.get(&name).is_some_and(mpsc::Sender::is_closed) {
+            peers.remove(&name);
+        }
     }
 
     /// Dials where no link is open, unless that failed a moment ago.

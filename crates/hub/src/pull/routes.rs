@@ -15,10 +15,9 @@ use kogge_api::fleet::{Cluster, SyncMode};
 use kogge_apiserver::{
     Body, User,
     serve::{Beside, Draining, Incoming},
-    user::AUTHENTICATED,
 };
 use kogge_member::ObjectKey;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::{AUTHORITY_PATH, Asking, CLUSTERS, GOSSIP_PATH, user_of};
@@ -118,14 +117,16 @@ impl Routes {
         self.gossip.get().map(AsRef::as_ref).ok_or("the hub does not gossip yet")
     }
 
-    /// The fleet as somebody sees it: nothing secret, but not for strangers.
+    /// The fleet as somebody sees it: nothing secret, but for the fleet's own.
     async fn report(
         &self,
         user: &User,
         query: Option<&str>,
     ) -> Result<Response<Body>, Response<Body>> {
-        if !user.is_in(AUTHENTICATED) {
-            return Err(refusal(403, "Forbidden", "only who is known may ask for the fleet"));
+        if !user.is_master() && !user.is_in(CLUSTERS) {
+            let message =
+                format!("only admins and agents may ask for the fleet, not {}", user.name);
+            return Err(refusal(403, "Forbidden", &message));
         }
         let from = query.and_then(|it| it.strip_prefix("from="));
         let later = |why: &str| refusal(503, "ServiceUnavailable", why);
@@ -199,14 +200,19 @@ impl Routes {
     async fn take(&self, name: &str, body: Incoming) -> Result<Response<Body>, Response<Body>> {
         let bytes = Limited::new(body, LARGEST_POST).collect().await;
         let bytes = bytes.map_err(|error| refusal(400, "BadRequest", &error.to_string()))?;
-        let reports: Vec<Report> = serde_json::from_slice(&bytes.to_bytes())
+        self.heard(name);
+        let reports: Vec<Value> = serde_json::from_slice(&bytes.to_bytes())
             .map_err(|error| refusal(400, "BadRequest", &format!("reports: {error}")))?;
         for report in reports {
-            if self.is_about_its_works(name, &report) {
-                self.reports.take(name, report);
+            match serde_json::from_value(report) {
+                Ok(report) if self.is_about_its_works(name, &report) => {
+                    self.reports.take(name, report);
+                }
+                Ok(_) => {}
+                // From a newer agent: one that is not understood does not hold up the others.
+                Err(error) => tracing::warn!(cluster = name, %error, "a report is not understood"),
             }
         }
-        self.heard(name);
         Ok(answer(StatusCode::OK, "application/json", Body::whole("{}")))
     }
 

@@ -114,11 +114,9 @@ pub async fn gossip(
     let ports = port.map_or(vec![GOSSIP_PORT, 0], |it| vec![it]);
     let mut last = None;
     for port in ports {
-        // Which port it is to be dialled at is known only once it listens.
-        let advertise = names.iter().filter(|_| port != 0).map(|it| format!("{it}:{port}"));
         let options = GossipOptions {
             listen: SocketAddr::new(address, port),
-            advertise: advertise.take(1).collect(),
+            advertise: names.iter().take(1).cloned().collect(),
             dir: dir.join("hub/gossip"),
         };
         match hub.gossip(options).await {

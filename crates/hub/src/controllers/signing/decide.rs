@@ -116,6 +116,9 @@ fn newcomer(seen: &Observed) -> Result<Vec<Effect>, String> {
     }
     kogge_model::names::dns_subdomain(name)
         .map_err(|why| format!("{name:?} cannot be a cluster's name: {why}"))?;
+    if name.starts_with("hub-") {
+        return Err(format!("{name:?} cannot be a cluster's name: hubs are called so"));
+    }
     if id.is_empty() {
         return Err("the request does not say which cluster asks (spec.id)".to_owned());
     }
@@ -155,6 +158,13 @@ fn newcomer(seen: &Observed) -> Result<Vec<Effect>, String> {
         Some(it) if it.spec.sync_mode == SyncMode::Push => {
             return Err(format!(
                 "the hub dials {name} itself; to let its agent dial instead: kogge unjoin {name}"
+            ));
+        }
+        // Its id is no secret: only who was given a token for this very cluster may be it.
+        Some(_) if used.is_none() && token.cluster.as_ref() != Some(name) => {
+            return Err(format!(
+                "{name} is a member already; to let its agent in anew make a token for it on the \
+                 hub with: kogge token create {name}"
             ));
         }
         Some(_) => {}

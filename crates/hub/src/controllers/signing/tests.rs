@@ -117,7 +117,10 @@ fn no_cluster_is_a_member_twice_and_no_name_is_taken_over() {
     denied(&seen, "another cluster is a member as eu");
     seen.cluster = Some(member("1234", "Push"));
     denied(&seen, "the hub dials eu itself");
+    // Whoever knows its id is not it; who has a token for it is.
     seen.cluster = Some(member("1234", "Pull"));
+    denied(&seen, "kogge token create eu");
+    seen.token = Some(token("eu", "1970-01-01T01:00:00Z"));
     assert!(matches!(&decide(&seen)[..], [Effect::UseToken(_), Effect::Issue(_)]));
     // One that a Federation lists and nobody joined becomes what the agent says.
     seen.cluster = Some(member("", "Push"));
@@ -126,6 +129,9 @@ fn no_cluster_is_a_member_twice_and_no_name_is_taken_over() {
         matches!(&effects[..], [Effect::UseToken(_), Effect::AdoptCluster(_), Effect::Issue(_)]),
         "{effects:?}"
     );
+    seen.token = Some(token("", "1970-01-01T01:00:00Z"));
+    seen.request.introduction.name = "hub-1".into();
+    denied(&seen, "hubs are called so");
     seen.request.introduction.name = "No_Name".into();
     denied(&seen, "cannot be a cluster's name");
 }

@@ -25,6 +25,9 @@ use crate::clock;
 /// Between attempts to be let in.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 
+/// Between attempts to gossip at all.
+const AGAIN: Duration = Duration::from_secs(10);
+
 /// A certificate for links lives a day; it is renewed at two thirds.
 const RENEW: SignedDuration = SignedDuration::from_hours(16);
 
@@ -63,12 +66,28 @@ impl Member {
     }
 }
 
-/// Gossips what `heads` says until it is dropped. Before the hub has let it in once it waits.
+/// Gossips what `heads` says until it is dropped. What is wrong with gossip is told and tried
+/// again: the cluster is healed and scaled without it.
 pub async fn run(
     args: &GossipArgs,
     dir: &Path,
     agent: &identity::Identity,
-    mut heads: watch::Receiver<Head>,
+    heads: watch::Receiver<Head>,
+) {
+    loop {
+        if let Err(error) = try_run(args, dir, agent, heads.clone()).await {
+            tracing::warn!("this cluster does not gossip: {error:#}");
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+/// Before the hub has let it in once it waits.
+async fn try_run(
+    args: &GossipArgs,
+    dir: &Path,
+    agent: &identity::Identity,
+    heads: watch::Receiver<Head>,
 ) -> anyhow::Result<()> {
     let (home, dir) = (dir, dir.join("gossip"));
     crate::data_dir::create(&dir)?;
@@ -82,27 +101,37 @@ pub async fn run(
     let gossip = start(args, dir, agent, &key, &admission).await?;
     let gossip = Arc::new(gossip);
     tracing::info!(address = %gossip.address(), "gossips with the fleet");
-    let served = serve_status(args.status_address, gossip.clone());
-    tokio::pin!(served);
+    tokio::select! {
+        ended = serve_status(args.status_address, gossip.clone()) => ended,
+        ended = renew_for_ever(&gossip, home, &key, &mut member, &file) => ended,
+        () = tell(&gossip, heads) => Ok(()),
+    }
+}
+
+/// Says what there is to say, as long as the agent runs.
+async fn tell(gossip: &Gossip, mut heads: watch::Receiver<Head>) {
+    while heads.changed().await.is_ok() {
+        let head = heads.borrow_and_update().clone();
+        gossip.publish(head).await;
+    }
+}
+
+/// While the hub is away it goes on with what it has.
+async fn renew_for_ever(
+    gossip: &Gossip,
+    home: &Path,
+    key: &MemberKey,
+    member: &mut Member,
+    file: &Path,
+) -> anyhow::Result<()> {
     loop {
         let due = member.admitted.unwrap_or(Timestamp::UNIX_EPOCH) + RENEW;
         let left = due.duration_since(clock::now());
-        let left = if left.is_positive() { left.unsigned_abs() } else { Duration::ZERO };
-        tokio::select! {
-            ended = &mut served => return ended,
-            changed = heads.changed() => {
-                changed.context("the agent has stopped")?;
-                let head = heads.borrow_and_update().clone();
-                gossip.publish(head).await;
-            }
-            () = sleep(left) => {
-                let admission = tokio::select! {
-                    ended = &mut served => return ended,
-                    renewed = admitted(home, &key, &mut member, &file) => renewed?,
-                };
-                gossip.renew(admission.issued).await;
-            }
+        if left.is_positive() {
+            sleep(left.unsigned_abs()).await;
         }
+        let admission = admitted(home, key, member, file).await?;
+        gossip.renew(admission.issued).await;
     }
 }
 

@@ -119,7 +119,7 @@ async fn serve(
         () = stop.asked() => {}
         () = kogge_agent::run(config, stopped) => {}
         () = renew_for_ever(dir, identity, &wire) => {}
-        ended = gossip::run(gossip, dir, &agent, heads) => ended?,
+        () = gossip::run(gossip, dir, &agent, heads) => {}
         farewell = wire.gone() => {
             kept.forget()?;
             return leave(&name, &farewell, &member, out).await;

@@ -47,7 +47,7 @@ async fn start(
     head: Head,
 ) -> anyhow::Result<Gossip> {
     let options = Options {
-        identity: fleet.member(name, uid)?,
+        identity: fleet.member(name, uid).await?,
         listen: SocketAddr::new(ADDRESS, 0),
         advertise: Vec::new(),
         seeds: vec![fleet.address().to_string()],

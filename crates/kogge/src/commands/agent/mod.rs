@@ -58,18 +58,8 @@ pub struct Args {
     /// Directory for what the agent keeps [default: $XDG_DATA_HOME/kogge/agent]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Region, for policies that choose or spread by it
-    #[arg(long)]
-    region: Option<String>,
-    /// Zone
-    #[arg(long)]
-    zone: Option<String>,
-    /// Cloud provider
-    #[arg(long)]
-    provider: Option<String>,
-    /// Labels of the Cluster, as a=b,c=d
-    #[arg(long, value_delimiter = ',', value_parser = join::label)]
-    labels: Vec<(String, String)>,
+    #[command(flatten)]
+    facts: join::Facts,
     #[command(flatten)]
     gossip: gossip::GossipArgs,
 }
@@ -237,10 +227,10 @@ impl Args {
         let introduction = Introduction {
             name: self.name.clone().map_or_else(|| self.context_name(kubeconfig), Ok)?,
             id: join::check(member).await?,
-            region: self.region.clone(),
-            zone: self.zone.clone(),
-            provider: self.provider.clone(),
-            labels: self.labels.iter().cloned().collect(),
+            region: self.facts.region.clone(),
+            zone: self.facts.zone.clone(),
+            provider: self.facts.provider.clone(),
+            labels: self.facts.labels.iter().cloned().collect(),
         };
         enroll::enroll(dir, hub.trim_end_matches('/'), token, &introduction).await
     }

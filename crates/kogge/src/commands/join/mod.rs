@@ -29,6 +29,23 @@ const TOKEN_SECONDS: u32 = 365 * 24 * 3600;
 /// The oldest minor version whose API kogge was tried with.
 const OLDEST_MINOR: u32 = 29;
 
+/// What policies choose a cluster by.
+#[derive(Debug, clap::Args)]
+pub struct Facts {
+    /// Region, for policies that choose or spread by it
+    #[arg(long)]
+    pub region: Option<String>,
+    /// Zone
+    #[arg(long)]
+    pub zone: Option<String>,
+    /// Cloud provider
+    #[arg(long)]
+    pub provider: Option<String>,
+    /// Labels of the Cluster, as a=b,c=d
+    #[arg(long, value_delimiter = ',', value_parser = label)]
+    pub labels: Vec<(String, String)>,
+}
+
 /// Make a cluster a member of the fleet
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -41,18 +58,8 @@ pub struct Args {
     /// Context in it [default: the current one]
     #[arg(long, value_name = "CONTEXT")]
     cluster_context: Option<String>,
-    /// Region, for policies that choose or spread by it
-    #[arg(long)]
-    region: Option<String>,
-    /// Zone
-    #[arg(long)]
-    zone: Option<String>,
-    /// Cloud provider
-    #[arg(long)]
-    provider: Option<String>,
-    /// Labels of the Cluster, as a=b,c=d
-    #[arg(long, value_delimiter = ',', value_parser = label)]
-    labels: Vec<(String, String)>,
+    #[command(flatten)]
+    facts: Facts,
     /// Take the cluster from another hub that is gone; what that one put there is kept or
     /// deleted as this hub's policies say
     #[arg(long)]
@@ -290,7 +297,8 @@ fn secret_object(cluster: &str, address: &Address, token: &str) -> Value {
 }
 
 fn cluster_object(args: &Args, address: &Address, uid: &str) -> Value {
-    let labels: BTreeMap<&String, &String> = args.labels.iter().map(|(k, v)| (k, v)).collect();
+    let labels: BTreeMap<&String, &String> =
+        args.facts.labels.iter().map(|(k, v)| (k, v)).collect();
     let mut cluster = json!({
         "apiVersion": "cluster.karmada.io/v1alpha1", "kind": "Cluster",
         "metadata": {"name": args.name, "labels": labels},
@@ -302,12 +310,12 @@ fn cluster_object(args: &Args, address: &Address, uid: &str) -> Value {
     if address.insecure {
         cluster["spec"]["insecureSkipTLSVerification"] = true.into();
     }
-    for (field, value) in [("region", &args.region), ("provider", &args.provider)] {
+    for (field, value) in [("region", &args.facts.region), ("provider", &args.facts.provider)] {
         if let Some(value) = value {
             cluster["spec"][field] = value.clone().into();
         }
     }
-    if let Some(zone) = &args.zone {
+    if let Some(zone) = &args.facts.zone {
         cluster["spec"]["zones"] = json!([zone]);
     }
     cluster

@@ -286,6 +286,8 @@ impl Judge {
     fn look(&mut self, view: &View, now: Timestamp) -> Vec<(String, Option<Verdict>)> {
         // Who hears nobody knows nothing of anybody.
         let deaf = hears_nobody(view);
+        let lives = view.members.iter().filter(|it| it.state == State::Alive);
+        let living: BTreeSet<&Name> = lives.map(|it| &it.name).collect();
         let mut verdicts = Vec::new();
         for member in view.members.iter().filter(|it| !is_hub(&it.name)) {
             let name = member.name.to_string();
@@ -294,7 +296,7 @@ impl Judge {
             }
             let verdict = match member.state {
                 _ if deaf => None,
-                State::Alive | State::Suspect => alive(view, member),
+                State::Alive | State::Suspect => alive(member, &living),
                 State::Dead => self.dead(member, now),
                 State::Left | State::Removed => None,
             };
@@ -329,12 +331,8 @@ impl Judge {
 
 /// Alive by the word of other clusters that live; none if its agent says that it is down: then
 /// its agent alone is what lives.
-fn alive(view: &View, member: &MemberView) -> Option<Verdict> {
-    let lives = |name: &Name| {
-        let found = view.members.iter().find(|it| it.name == *name);
-        found.is_some_and(|it| it.state == State::Alive)
-    };
-    let vouch = |it: &&Name| !is_hub(it) && lives(it);
+fn alive(member: &MemberView, living: &BTreeSet<&Name>) -> Option<Verdict> {
+    let vouch = |it: &&Name| !is_hub(it) && living.contains(it);
     let seen_by: Vec<String> = member.vouchers().filter(vouch).map(ToString::to_string).collect();
     let is_seen = !seen_by.is_empty() && member.health != Health::Down;
     is_seen.then_some(Verdict::Alive { seen_by })

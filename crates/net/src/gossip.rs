@@ -9,10 +9,10 @@ use std::{
 };
 
 use jiff::Timestamp;
-use kogge_gossip::{Action, Event, Head, Micros, Name, Node, Setup, Slot, State, View};
+use kogge_gossip::{Action, Event, Head, Micros, Name, Node, Setup, View};
 use ring::rand::SecureRandom as _;
 use tokio::{
-    sync::{broadcast, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     task::JoinSet,
     time::Instant,
 };
@@ -33,9 +33,6 @@ const KEEP: Duration = Duration::from_secs(10);
 
 /// How long another member is asked for its view.
 const ANSWER: Duration = Duration::from_secs(6);
-
-/// Changes that a slow listener may be behind before it has to look at everything.
-const CHANGES: usize = 1_024;
 
 pub struct Options {
     pub identity: Identity,
@@ -61,17 +58,9 @@ pub enum StartError {
     Disk(#[source] io::Error),
 }
 
-/// A member is seen in another state, or says something new.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    Member { name: Name, state: State },
-    Record { name: Name, slot: Slot },
-}
-
 /// A member that gossips. Stops without a goodbye when it is dropped.
 pub struct Gossip {
     commands: mpsc::Sender<Command>,
-    changes: broadcast::Sender<Change>,
     address: SocketAddr,
     name: Name,
     _tasks: JoinSet<()>,
@@ -79,7 +68,6 @@ pub struct Gossip {
 
 enum Command {
     Publish(Box<Head>),
-    Put { slot: Slot, body: Vec<u8> },
     Floor(Vec<u8>),
     View(oneshot::Sender<View>),
     Ask { whom: Name, answer: oneshot::Sender<Vec<u8>> },
@@ -117,12 +105,10 @@ impl Gossip {
         let mut actions = Vec::new();
         let node = Node::new(setup, &table, clock.now(), &mut actions);
         let (commands, asked) = mpsc::channel(64);
-        let (changes, _) = broadcast::channel(CHANGES);
         let seeds = options.seeds;
-        let changed = changes.clone();
-        let running = Loop { node, clock, links, disk, identity, seeds, changed, actions };
+        let running = Loop { node, clock, links, disk, identity, seeds, actions };
         tasks.spawn(running.run(receive, asked));
-        Ok(Self { commands, changes, address, name, _tasks: tasks })
+        Ok(Self { commands, address, name, _tasks: tasks })
     }
 
     /// Where it listens.
@@ -135,18 +121,9 @@ impl Gossip {
         self.head(&self.name).await.map(|it| it.addresses).unwrap_or_default()
     }
 
-    /// What changes from now on. A listener that falls behind looks at [`Gossip::view`].
-    pub fn changes(&self) -> broadcast::Receiver<Change> {
-        self.changes.subscribe()
-    }
-
     /// Says how this member is; as often as one likes.
     pub async fn publish(&self, head: Head) {
         self.tell(Command::Publish(Box::new(head))).await;
-    }
-
-    pub async fn put(&self, slot: Slot, body: Vec<u8>) {
-        self.tell(Command::Put { slot, body }).await;
     }
 
     /// A floor that this fleet's authority signed.
@@ -216,7 +193,6 @@ struct Loop {
     disk: Disk,
     identity: Identity,
     seeds: Vec<String>,
-    changed: broadcast::Sender<Change>,
     actions: Vec<Action>,
 }
 
@@ -281,7 +257,6 @@ impl Loop {
                 };
                 self.handle(Event::Publish(Box::new(head)));
             }
-            Command::Put { slot, body } => self.handle(Event::Put { slot, body: &body }),
             Command::Floor(floor) => self.handle(Event::Floor(&floor)),
             Command::View(answer) => drop(answer.send(self.node.view())),
             // Of a name that nobody has, nothing is kept here.
@@ -313,9 +288,9 @@ impl Loop {
                 }
                 Action::Member { name, state, .. } => {
                     tracing::info!(member = %name, ?state, "gossip");
-                    self.tell(Change::Member { name, state });
                 }
-                Action::Record { name, slot, .. } => self.tell(Change::Record { name, slot }),
+                // Who wants to know looks at the view.
+                Action::Record { .. } => {}
                 Action::Revoke { name } => self.links.revoke(&name),
                 Action::DialSeeds => {
                     for seed in &self.seeds {
@@ -324,11 +299,6 @@ impl Loop {
                 }
             }
         }
-    }
-
-    fn tell(&self, change: Change) {
-        // Nobody need listen.
-        let _ = self.changed.send(change);
     }
 
     fn addresses(&self, of: &Name) -> Vec<String> {

@@ -19,6 +19,6 @@ mod report;
 mod tls;
 
 pub use authority::{Authority, AuthorityError, Issued, Trust};
-pub use gossip::{Change, Gossip, Options, StartError};
+pub use gossip::{Gossip, Options, StartError};
 pub use identity::{Identity, MemberKey};
 pub use report::{FleetReport, LinkReport, MemberReport};

@@ -35,6 +35,7 @@ pub struct Telling {
 #[derive(Default)]
 struct Known {
     cluster: ClusterState,
+    hub_link: bool,
     works: Works,
 }
 
@@ -59,6 +60,15 @@ impl Telling {
     pub fn new(inner: Arc<dyn HubLink>) -> (Self, watch::Receiver<Head>) {
         let (head, heads) = watch::channel(Head::default());
         (Self { inner, known: Mutex::default(), head }, heads)
+    }
+
+    /// Whether the hub is heard, and not through another member.
+    pub fn hub_link(&self, has_one: bool) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.hub_link != has_one {
+            known.hub_link = has_one;
+            self.head.send_replace(known.head());
+        }
     }
 }
 
@@ -109,7 +119,12 @@ impl Known {
 
     fn head(&self) -> Head {
         let works = &self.works;
-        Head { works: works.digest, drifted: works.drifted, ..head_of(&self.cluster) }
+        Head {
+            hub_link: self.hub_link,
+            works: works.digest,
+            drifted: works.drifted,
+            ..head_of(&self.cluster)
+        }
     }
 }
 

@@ -25,11 +25,17 @@ use tokio::{
 use self::outbox::Outbox;
 use crate::link::{Desired, HubLink, Report};
 
-/// How often each side says something, if only that it is there.
+/// How often the hub says something, if only that it is there.
+pub const BEAT: Duration = Duration::from_secs(1);
+
+/// A hub that is silent for longer is looked for by another way.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// How often an agent says something, if only that it is there.
 pub const HEARTBEAT: Duration = Duration::from_secs(2);
 
-/// Who is silent for longer is gone, for the time being.
-pub const SILENCE: Duration = Duration::from_secs(6);
+/// What is not answered by then never is.
+pub const ANSWER: Duration = Duration::from_secs(6);
 
 /// Wait before a batch that did not arrive is sent again.
 const RESEND: Duration = Duration::from_secs(1);
@@ -60,6 +66,9 @@ pub fn desired_path(cluster: &str) -> String {
     format!("/kogge/v1/clusters/{cluster}/desired")
 }
 
+/// The parameter of a post of reports that says which member carries it, where one does.
+pub const CARRIED_BY: &str = "carried-by";
+
 /// Where the hub takes a cluster's reports: a JSON array of them.
 pub fn reports_path(cluster: &str) -> String {
     format!("/kogge/v1/clusters/{cluster}/reports")
@@ -80,7 +89,9 @@ struct Inner {
     news: Notify,
     gone: watch::Sender<Option<Farewell>>,
     /// Whether the hub was heard when it was last listened to; not known at first.
-    is_heard: Mutex<Option<bool>>,
+    is_heard: watch::Sender<Option<bool>>,
+    /// The member that carries what is said.
+    carrier: Mutex<Option<String>>,
 }
 
 impl Wire {
@@ -93,7 +104,8 @@ impl Wire {
             outbox: Mutex::default(),
             news: Notify::new(),
             gone: watch::Sender::new(None),
-            is_heard: Mutex::default(),
+            is_heard: watch::Sender::new(None),
+            carrier: Mutex::default(),
         });
         let sending = AbortOnDrop(tokio::spawn(inner.clone().send_for_ever()));
         Self { inner, _sending: sending }
@@ -102,6 +114,17 @@ impl Wire {
     /// Uses another client from now on, with a renewed certificate for one.
     pub fn use_client(&self, client: Client) {
         self.inner.client.send_replace(client);
+    }
+
+    /// Whether the hub is heard; not known at first.
+    pub fn heard(&self) -> watch::Receiver<Option<bool>> {
+        self.inner.is_heard.subscribe()
+    }
+
+    /// Tells the hub which member carries what is said to it, if one does.
+    pub fn carried_by(&self, member: Option<String>) {
+        *self.inner.carrier.lock().unwrap_or_else(PoisonError::into_inner) = member;
+        self.inner.news.notify_one();
     }
 
     /// Returns when the hub says that this agent is not needed any more.
@@ -138,7 +161,7 @@ impl Inner {
     async fn listen(&self, send: &mpsc::Sender<Desired>) -> Result<(), Error> {
         let client = self.client.borrow().clone();
         let path = desired_path(&self.cluster);
-        let Ok(lines) = timeout(SILENCE, client.lines(&path)).await else { return Ok(()) };
+        let Ok(lines) = timeout(ANSWER, client.lines(&path)).await else { return Ok(()) };
         let mut lines = std::pin::pin!(lines?);
         while let Ok(Some(line)) = timeout(SILENCE, lines.next()).await {
             match serde_json::from_str(&line?) {
@@ -174,8 +197,7 @@ impl Inner {
 
     /// Says so when the hub comes or goes, and not at each attempt.
     fn note_heard(&self, is_heard: bool, why: &str) {
-        let mut before = self.is_heard.lock().unwrap_or_else(PoisonError::into_inner);
-        if *before == Some(is_heard) {
+        if self.is_heard.send_replace(Some(is_heard)) == Some(is_heard) {
             return;
         }
         let cluster = self.cluster.as_str();
@@ -184,7 +206,6 @@ impl Inner {
         } else {
             tracing::warn!(cluster, "the hub is not heard, and dialled again: {why}");
         }
-        *before = Some(is_heard);
     }
 
     async fn send_for_ever(self: Arc<Self>) {
@@ -203,8 +224,8 @@ impl Inner {
             let batch = self.outbox().take();
             let client = self.client.borrow().clone();
             let body = serde_json::to_vec(&batch).map_err(|it| it.to_string())?;
-            let path = reports_path(&self.cluster);
-            let sent = timeout(SILENCE, client.post_bytes(&path, body)).await;
+            let path = self.reports_path();
+            let sent = timeout(ANSWER, client.post_bytes(&path, body)).await;
             let failed = match sent {
                 Ok(Ok(_)) => None,
                 Ok(Err(error)) => Some(error.chain()),
@@ -218,6 +239,15 @@ impl Inner {
             if outbox.is_empty() {
                 return Ok(());
             }
+        }
+    }
+
+    fn reports_path(&self) -> String {
+        let path = reports_path(&self.cluster);
+        let carrier = self.carrier.lock().unwrap_or_else(PoisonError::into_inner);
+        match carrier.as_deref() {
+            Some(member) => format!("{path}?{CARRIED_BY}={member}"),
+            None => path,
         }
     }
 

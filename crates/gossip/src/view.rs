@@ -33,6 +33,8 @@ pub struct MemberView {
     pub health: Health,
     /// A hub.
     pub hub: bool,
+    /// It has a link to a hub, as it says.
+    pub hub_link: bool,
     /// Its life, and the version of its head.
     pub incarnation: u64,
     /// See there.
@@ -93,6 +95,7 @@ impl Node {
             state: member.state,
             health: read.health,
             hub: read.hub,
+            hub_link: read.hub_link,
             incarnation: member.incarnation(),
             version: head.map_or(0, |it| it.stamp.version),
             heard_ago: member.heard.map(|it| self.now.saturating_sub(it)),

@@ -48,6 +48,8 @@ pub struct GossipOptions {
     pub listen: SocketAddr,
     /// Where members dial the hub: names or addresses, with a port if it is not where it listens.
     pub advertise: Vec<String>,
+    /// The hub's API, `host:port`: members' streams are carried there.
+    pub api: String,
     /// Where the fleet's key and the table are kept.
     pub dir: PathBuf,
 }
@@ -98,6 +100,7 @@ impl FleetGossip {
             listen: options.listen,
             advertise: options.advertise,
             seeds: Vec::new(),
+            carries_to: Some(options.api),
             dir: Some(options.dir),
             head: Head { hub: true, hub_link: true, ..Head::default() },
             now,
@@ -354,6 +357,7 @@ mod tests {
             name: name(text),
             state,
             health: Health::Serving,
+            hub_link: true,
             hub: text.starts_with("hub"),
             incarnation: 1,
             version: 1,

@@ -71,6 +71,8 @@ struct Inner {
     autoscalers: BTreeMap<String, BTreeMap<String, Value>>,
     /// When agents that dial the hub were last heard.
     heard: BTreeMap<String, Timestamp>,
+    /// The member that carries what an agent says, where one does.
+    carriers: BTreeMap<String, String>,
 }
 
 impl Reports {
@@ -123,16 +125,28 @@ impl Reports {
         self.lock().clusters.get(cluster).and_then(|it| it.rooms.clone())
     }
 
-    /// An agent that dials the hub is there. News only if it was silent for long, or never heard.
-    pub fn heard(&self, cluster: &str, now: Timestamp) {
-        let before = self.lock().heard.insert(cluster.to_owned(), now);
-        if before.is_none_or(|it| is_silent(it, now)) {
+    /// An agent that dials the hub is there, or is carried by a member. News only if it was silent
+    /// for long or never heard, or comes another way.
+    pub fn heard(&self, cluster: &str, carrier: Option<&str>, now: Timestamp) {
+        let mut inner = self.lock();
+        let before = inner.heard.insert(cluster.to_owned(), now);
+        let known = match carrier {
+            Some(it) => inner.carriers.insert(cluster.to_owned(), it.to_owned()),
+            None => inner.carriers.remove(cluster),
+        };
+        drop(inner);
+        if before.is_none_or(|it| is_silent(it, now)) || known.as_deref() != carrier {
             let _ = self.send.send(News::Cluster(cluster.to_owned()));
         }
     }
 
     pub fn last_heard(&self, cluster: &str) -> Option<Timestamp> {
         self.lock().heard.get(cluster).copied()
+    }
+
+    /// The member that carries what its agent says, where one does.
+    pub fn carrier(&self, cluster: &str) -> Option<String> {
+        self.lock().carriers.get(cluster).cloned()
     }
 
     pub fn held(&self, cluster: &str) -> Option<(usize, usize)> {
@@ -153,6 +167,7 @@ impl Reports {
         let mut inner = self.lock();
         inner.clusters.remove(cluster);
         inner.heard.remove(cluster);
+        inner.carriers.remove(cluster);
         inner.held.remove(cluster);
         for reports in inner.objects.values_mut() {
             reports.remove(cluster);

@@ -44,6 +44,8 @@ pub struct Place<'a> {
 pub struct Endpoint {
     pub serving: Serving,
     pub admin: Entry,
+    /// Where it listens.
+    pub address: SocketAddr,
 }
 
 /// Serves on a socket; `added` is what is served beside the API, and who else is let in.
@@ -74,6 +76,7 @@ pub async fn serve(
     let host = place.names.first().cloned().unwrap_or_else(|| reachable(address).to_string());
     let host = if host.contains(':') { format!("[{host}]") } else { host };
     Ok(Endpoint {
+        address,
         serving,
         admin: Entry {
             context: place.name.to_owned(),
@@ -91,7 +94,7 @@ pub fn authority(pki: &Path, name: &str, now: Timestamp) -> anyhow::Result<Autho
 }
 
 /// An address that says "everywhere" is reached on this machine.
-fn reachable(address: SocketAddr) -> IpAddr {
+pub fn reachable(address: SocketAddr) -> IpAddr {
     if address.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { address.ip() }
 }
 

@@ -19,6 +19,7 @@ use tokio::{
 
 use crate::{
     authority::Issued,
+    carry::{Carried, Carrier},
     disk::Disk,
     identity::{Identity, RecordKeys},
     links::{Heard, Links},
@@ -43,6 +44,8 @@ pub struct Options {
     pub advertise: Vec<String>,
     /// Members to begin with, `host:port`.
     pub seeds: Vec<String>,
+    /// The hub's API as this member reaches it, `host:port`: others' streams are carried there.
+    pub carries_to: Option<String>,
     /// For what outlives a start.
     pub dir: Option<PathBuf>,
     /// What it says of itself; uid, credential and addresses are filled in.
@@ -71,6 +74,7 @@ enum Command {
     Floor(Vec<u8>),
     View(oneshot::Sender<View>),
     Ask { whom: Name, answer: oneshot::Sender<Vec<u8>> },
+    Carry { by: Name, answer: oneshot::Sender<Carried> },
     Head { of: Name, answer: oneshot::Sender<Option<Head>> },
     Renew(Box<Issued>),
     Leave,
@@ -87,9 +91,10 @@ impl Gossip {
         let (heard, receive) = mpsc::channel(HEARD);
         let mut tasks = JoinSet::new();
         let failed = |source| StartError::Listen { address: options.listen, source };
-        let links = Links::open(&options.identity, options.listen, options.now, heard, &mut tasks)
-            .await
-            .map_err(failed)?;
+        let carrier = Carrier::new(options.carries_to);
+        let opening =
+            Links::open(&options.identity, options.listen, options.now, heard, carrier, &mut tasks);
+        let links = opening.await.map_err(failed)?;
         let address = links.address();
         let identity = options.identity;
         let setup = Setup {
@@ -154,6 +159,13 @@ impl Gossip {
         self.tell(Command::Ask { whom: whom.clone(), answer }).await;
         let report = tokio::time::timeout(ANSWER, report).await.ok()?.ok()?;
         serde_json::from_slice(&report).ok()
+    }
+
+    /// A stream to the hub that another member carries; `None` if it does not.
+    pub async fn carried_by(&self, by: &Name) -> Option<Carried> {
+        let (answer, carried) = oneshot::channel();
+        self.tell(Command::Carry { by: by.clone(), answer }).await;
+        carried.await.ok()
     }
 
     /// What a member says of itself.
@@ -264,7 +276,10 @@ impl Loop {
                 let addresses = self.addresses(&whom);
                 self.links.ask(&whom, addresses, answer);
             }
-            Command::Ask { .. } => {}
+            Command::Carry { by, answer } if self.node.head_of(by.as_str()).is_some() => {
+                self.links.carry(&by, self.addresses(&by), answer);
+            }
+            Command::Ask { .. } | Command::Carry { .. } => {}
             Command::Head { of, answer } => drop(answer.send(self.node.head_of(of.as_str()))),
             Command::Renew(issued) => {
                 self.identity.issued = *issued;

@@ -10,6 +10,7 @@
 //! grows without bound.
 
 mod authority;
+mod carry;
 mod disk;
 mod gossip;
 mod identity;
@@ -19,6 +20,7 @@ mod report;
 mod tls;
 
 pub use authority::{Authority, AuthorityError, Issued, Trust};
+pub use carry::Carried;
 pub use gossip::{Gossip, Options, StartError};
 pub use identity::{Identity, MemberKey};
 pub use report::{FleetReport, LinkReport, MemberReport};

@@ -1,17 +1,21 @@
 //! One link to a peer: QUIC, or TLS on TCP where UDP does not get through.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use kogge_gossip::{Channel, MAX_FRAME, Name};
 use rustls::pki_types::CertificateDer;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf, join},
     sync::{mpsc, oneshot},
     task::JoinSet,
 };
 
-use crate::{links::Heard, tls};
+use crate::{
+    carry::{self, Carried, Carrier},
+    links::Heard,
+    tls,
+};
 
 /// A stream that is not through by then is given up; repair brings what it carried.
 const STREAM: Duration = Duration::from_secs(5);
@@ -19,9 +23,11 @@ const STREAM: Duration = Duration::from_secs(5);
 /// Streams that are being read or written on one link at a time.
 pub(crate) const STREAMS: usize = 32;
 
-/// Questions on one link at a time, what is asked, and the longest answer.
-pub(crate) const QUESTIONS: u8 = 4;
-const VIEW: &[u8] = b"view";
+/// Questions and carried streams on one link at a time.
+pub(crate) const QUESTIONS: u8 = 12;
+
+/// What is asked, and the longest answer.
+const VIEW: &[u8; 4] = b"view";
 const LONGEST_VIEW: usize = 4 << 20;
 
 /// Frames that wait for a TCP link's socket.
@@ -81,6 +87,16 @@ impl Link {
         }
     }
 
+    /// Opens a stream to the hub that the peer carries; `None` where only QUIC links could.
+    pub fn carried(&self) -> Option<impl Future<Output = io::Result<Carried>> + Send + 'static> {
+        let Self::Quic(connection) = self else { return None };
+        let connection = connection.clone();
+        Some(async move {
+            let (send, receive) = connection.open_bi().await?;
+            carry::ask(join(receive, send)).await
+        })
+    }
+
     pub fn close(&self) {
         match self {
             Self::Quic(connection) => connection.close(1u8.into(), b"revoked"),
@@ -104,17 +120,29 @@ async fn ask(connection: &quinn::Connection) -> io::Result<Vec<u8>> {
     receive.read_to_end(LONGEST_VIEW).await.map_err(io::Error::other)
 }
 
+/// Does what a peer's stream asks for: a view, or a way to the hub.
 async fn answer(
     (mut send, mut receive): (quinn::SendStream, quinn::RecvStream),
     heard: mpsc::Sender<Heard>,
+    carrier: Arc<Carrier>,
 ) -> io::Result<()> {
-    if receive.read_to_end(VIEW.len()).await.map_err(io::Error::other)? != VIEW {
-        return Err(io::Error::other("this is no question"));
+    let mut asked = [0; VIEW.len()];
+    let read = tokio::time::timeout(STREAM, receive.read_exact(&mut asked)).await?;
+    read.map_err(io::Error::other)?;
+    match &asked {
+        VIEW => {
+            let sent = tokio::time::timeout(STREAM, show(&mut send, heard)).await?;
+            sent.and_then(|()| Ok(send.finish()?))
+        }
+        carry::TO_HUB => carrier.carry(join(receive, send)).await,
+        _ => Err(io::Error::other("this is no question")),
     }
+}
+
+async fn show(send: &mut quinn::SendStream, heard: mpsc::Sender<Heard>) -> io::Result<()> {
     let (answer, view) = oneshot::channel();
     heard.send(Heard::Asked { answer }).await.map_err(io::Error::other)?;
-    send.write_all(&view.await.map_err(io::Error::other)?).await?;
-    Ok(send.finish()?)
+    Ok(send.write_all(&view.await.map_err(io::Error::other)?).await?)
 }
 
 /// The name on the certificate of the other end.
@@ -128,10 +156,13 @@ pub(crate) async fn read_quic(
     connection: quinn::Connection,
     from: Name,
     heard: mpsc::Sender<Heard>,
+    carrier: Arc<Carrier>,
 ) {
     let mut reading = JoinSet::new();
+    // QUIC itself limits how many there are.
+    let mut answering = JoinSet::new();
     loop {
-        while reading.try_join_next().is_some() {}
+        while reading.try_join_next().is_some() || answering.try_join_next().is_some() {}
         let bytes = tokio::select! {
             datagram = connection.read_datagram() => match datagram {
                 Ok(bytes) => bytes,
@@ -148,12 +179,14 @@ pub(crate) async fn read_quic(
                 });
                 continue;
             }
-            question = connection.accept_bi(), if reading.len() < STREAMS => {
+            question = connection.accept_bi() => {
                 let Ok(question) = question else { return };
-                let heard = heard.clone();
-                reading.spawn(async move {
+                let (heard, carrier) = (heard.clone(), carrier.clone());
+                answering.spawn(async move {
                     // Who asked sees a stream that ends too soon.
-                    let _ = tokio::time::timeout(STREAM, answer(question, heard)).await;
+                    if let Err(error) = answer(question, heard, carrier).await {
+                        tracing::debug!(%error, "a peer's question was not answered");
+                    }
                 });
                 continue;
             }

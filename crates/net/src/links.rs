@@ -24,6 +24,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::{
+    carry::{self, Carried, Carrier},
     identity::Identity,
     link::{Link, QUESTIONS, SILENCE, STREAMS, open_tcp, peer_of, read_quic},
     tls::{self, Revoked, Tls},
@@ -77,6 +78,11 @@ enum ToPeer {
         answer: oneshot::Sender<Vec<u8>>,
         addresses: Vec<String>,
     },
+    /// A stream to the hub that this peer carries.
+    Carry {
+        answer: oneshot::Sender<Carried>,
+        addresses: Vec<String>,
+    },
     /// Close all links.
     Close,
 }
@@ -94,6 +100,7 @@ struct Inner {
     quic: quinn::Endpoint,
     address: SocketAddr,
     heard: mpsc::Sender<Heard>,
+    carrier: Arc<Carrier>,
     peers: Mutex<BTreeMap<Name, mpsc::Sender<ToPeer>>>,
 }
 
@@ -104,6 +111,7 @@ impl Links {
         listen: SocketAddr,
         now: fn() -> Timestamp,
         heard: mpsc::Sender<Heard>,
+        carrier: Carrier,
         tasks: &mut JoinSet<()>,
     ) -> io::Result<Self> {
         let revoked = Revoked::default();
@@ -118,6 +126,7 @@ impl Links {
             quic,
             address,
             heard,
+            carrier: Arc::new(carrier),
             peers: Mutex::default(),
         };
         let links = Self { inner: Arc::new(inner) };
@@ -149,6 +158,11 @@ impl Links {
     /// Asks a member how it sees the fleet; the answer is dropped where it cannot be asked.
     pub fn ask(&self, whom: &Name, addresses: Vec<String>, answer: oneshot::Sender<Vec<u8>>) {
         let _ = self.peer(whom).try_send(ToPeer::Ask { answer, addresses });
+    }
+
+    /// Has a member carry a stream to the hub; the answer is dropped where it does not.
+    pub fn carry(&self, by: &Name, addresses: Vec<String>, answer: oneshot::Sender<Carried>) {
+        let _ = self.peer(by).try_send(ToPeer::Carry { answer, addresses });
     }
 
     /// Refuses a member's certificate and cuts its links.
@@ -224,6 +238,12 @@ impl Links {
                         link.ask(answer, &mut writing);
                     }
                 }
+                ToPeer::Carry { answer, addresses } => {
+                    self.have_link(&name, &addresses, &mut open, &mut rest).await;
+                    if let Some(link) = open.first() {
+                        self.have_carried(link, name.clone(), addresses, answer);
+                    }
+                }
             }
         }
         open.iter().for_each(Link::close);
@@ -252,6 +272,37 @@ impl Links {
             *rest = Instant::now() + REST;
             let _ = self.inner.heard.send(Heard::Undialable(name.clone())).await;
         }
+    }
+
+    /// A stream over the link; beside it where it is one of frames only.
+    fn have_carried(
+        &self,
+        link: &Link,
+        by: Name,
+        addresses: Vec<String>,
+        answer: oneshot::Sender<Carried>,
+    ) {
+        let (links, over_link) = (self.clone(), link.carried());
+        tokio::spawn(async move {
+            let carried = match over_link {
+                Some(opening) => timeout(HANDSHAKE, opening).map(flat).await,
+                None => timeout(HANDSHAKE, links.carried_by_tcp(&by, &addresses)).map(flat).await,
+            };
+            match carried {
+                // Who asked may have another by now.
+                Ok(carried) => drop(answer.send(carried)),
+                Err(error) => tracing::debug!(member = %by, %error, "does not carry to the hub"),
+            }
+        });
+    }
+
+    async fn carried_by_tcp(&self, by: &Name, addresses: &[String]) -> io::Result<Carried> {
+        let stream = TcpStream::connect(&dialled(addresses).await?[..]).await?;
+        let (peer, stream) = self.tls_over(stream, self.tls().carried).await?;
+        if peer != *by {
+            return Err(io::Error::other("another member answers there"));
+        }
+        carry::ask(stream).await
     }
 
     /// A link to the first address that answers, if the right member does.
@@ -287,18 +338,26 @@ impl Links {
 
     fn opened(&self, connection: quinn::Connection) -> Option<(Name, Link)> {
         let name = peer_of(&connection)?;
-        let read = read_quic(connection.clone(), name.clone(), self.inner.heard.clone());
-        tokio::spawn(read);
+        let (heard, carrier) = (self.inner.heard.clone(), self.inner.carrier.clone());
+        tokio::spawn(read_quic(connection.clone(), name.clone(), heard, carrier));
         Some((name, Link::Quic(connection)))
     }
 
     async fn dial_tcp(&self, address: SocketAddr) -> io::Result<(Name, Link)> {
         let stream = TcpStream::connect(address).await?;
+        let (peer, stream) = self.tls_over(stream, self.tls().client).await?;
+        Ok((peer.clone(), open_tcp(stream, peer, self.inner.heard.clone())))
+    }
+
+    async fn tls_over(
+        &self,
+        stream: TcpStream,
+        config: Arc<rustls::ClientConfig>,
+    ) -> io::Result<(Name, tokio_rustls::client::TlsStream<TcpStream>)> {
         stream.set_nodelay(true)?;
         let name = ServerName::try_from(tls::ANY_NAME).map_err(io::Error::other)?;
-        let stream = TlsConnector::from(self.tls().client).connect(name, stream).await?;
-        let peer = peer_name(stream.get_ref().1.peer_certificates())?;
-        Ok((peer.clone(), open_tcp(stream, peer, self.inner.heard.clone())))
+        let stream = TlsConnector::from(config).connect(name, stream).await?;
+        Ok((peer_name(stream.get_ref().1.peer_certificates())?, stream))
     }
 
     async fn accept_quic(self) {
@@ -332,19 +391,41 @@ impl Links {
             tokio::spawn(async move {
                 let accepted = timeout(HANDSHAKE, links.accepted_tcp(stream)).await;
                 drop(permit);
-                if let Ok(Ok((name, link))) = accepted {
-                    links.adopt(&name, link);
+                match accepted {
+                    Ok(Ok((name, stream))) => links.opened_tcp(&name, stream).await,
+                    Ok(Err(error)) => tracing::debug!(%error, "a link was not opened"),
+                    Err(_) => {}
                 }
             });
         }
     }
 
-    async fn accepted_tcp(&self, stream: TcpStream) -> io::Result<(Name, Link)> {
+    async fn accepted_tcp(&self, stream: TcpStream) -> io::Result<(Name, ServerStream)> {
         stream.set_nodelay(true)?;
         let stream = TlsAcceptor::from(self.tls().server).accept(stream).await?;
-        let peer = peer_name(stream.get_ref().1.peer_certificates())?;
-        Ok((peer.clone(), open_tcp(stream, peer, self.inner.heard.clone())))
+        Ok((peer_name(stream.get_ref().1.peer_certificates())?, stream))
     }
+
+    /// What was accepted is a link of frames, or one stream to the hub.
+    async fn opened_tcp(&self, peer: &Name, stream: ServerStream) {
+        if stream.get_ref().1.alpn_protocol() != Some(tls::CARRIED) {
+            return self.adopt(peer, open_tcp(stream, peer.clone(), self.inner.heard.clone()));
+        }
+        if let Err(error) = carry::accept(&self.inner.carrier, stream).await {
+            tracing::debug!(%peer, %error, "a stream to the hub is not carried");
+        }
+    }
+}
+
+type ServerStream = tokio_rustls::server::TlsStream<TcpStream>;
+
+/// All that the addresses stand for.
+async fn dialled(addresses: &[String]) -> io::Result<Vec<SocketAddr>> {
+    let mut found = Vec::new();
+    for address in addresses {
+        found.extend(tokio::net::lookup_host(address).await?);
+    }
+    Ok(found)
 }
 
 fn flat<T>(result: Result<io::Result<T>, tokio::time::error::Elapsed>) -> io::Result<T> {

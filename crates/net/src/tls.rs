@@ -29,7 +29,11 @@ use crate::identity::Identity;
 /// How long an expired certificate goes on being one.
 const GRACE: Duration = Duration::from_hours(7 * 24);
 
-const PROTOCOL: &[u8] = b"kogge-gossip/1";
+/// Of links that carry frames.
+const FRAMES: &[u8] = b"kogge-gossip/1";
+
+/// Of TCP connections that are one stream to the hub.
+pub(crate) const CARRIED: &[u8] = b"kogge-carried/1";
 
 /// A placeholder: whose certificate it is is read from the certificate, not asked for.
 pub(crate) const ANY_NAME: &str = "member";
@@ -42,6 +46,8 @@ pub(crate) type Revoked = Arc<RwLock<std::collections::BTreeSet<Name>>>;
 pub(crate) struct Tls {
     pub server: Arc<ServerConfig>,
     pub client: Arc<ClientConfig>,
+    /// The client's, for a stream to the hub.
+    pub carried: Arc<ClientConfig>,
 }
 
 impl Tls {
@@ -65,14 +71,16 @@ impl Tls {
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_client_cert_verifier(verifier.clone())
             .with_single_cert(chain.clone(), key())?;
-        server.alpn_protocols = vec![PROTOCOL.to_vec()];
+        server.alpn_protocols = vec![FRAMES.to_vec(), CARRIED.to_vec()];
         let mut client = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .dangerous()
             .with_custom_certificate_verifier(verifier)
             .with_client_auth_cert(chain, key())?;
-        client.alpn_protocols = vec![PROTOCOL.to_vec()];
-        Ok(Self { server: Arc::new(server), client: Arc::new(client) })
+        let mut carried = client.clone();
+        client.alpn_protocols = vec![FRAMES.to_vec()];
+        carried.alpn_protocols = vec![CARRIED.to_vec()];
+        Ok(Self { server: Arc::new(server), client: Arc::new(client), carried: Arc::new(carried) })
     }
 }
 

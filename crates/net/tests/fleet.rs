@@ -11,7 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 use kogge_gossip::{Capacity, Floor, Head, Name, State};
 use kogge_net::{Authority, Gossip, Identity, Options};
 use kogge_testkit::wait_until_async;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
 
 const SOON: Duration = Duration::from_secs(30);
 const DAY: Duration = Duration::from_hours(24);
@@ -35,6 +38,7 @@ fn member(fleet: &Authority, text: &str) -> Identity {
 
 fn options(identity: Identity, seeds: &[&Gossip]) -> Options {
     Options {
+        carries_to: None,
         identity,
         listen: "127.0.0.1:0".parse().unwrap(),
         advertise: Vec::new(),
@@ -174,6 +178,7 @@ async fn where_udp_is_blocked_tcp_carries_it() {
     let door = inside.local_addr().unwrap();
     let mut hidden = options(member(&authority, "hidden"), &[]);
     hidden.advertise = vec![door.to_string()];
+    hidden.carries_to = Some(echo().await.to_string());
     let hidden = Gossip::start(hidden).await.unwrap();
     tokio::spawn(forward(inside, hidden.address()));
     let mut outside = options(member(&authority, "outside"), &[]);
@@ -190,6 +195,53 @@ async fn where_udp_is_blocked_tcp_carries_it() {
         (head.drifted == 3).then_some(())
     })
     .await;
+    carries(&outside, "hidden").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_carries_to_its_hub_and_nowhere_else() {
+    let authority = fleet("f");
+    let mut carrier = options(member(&authority, "carrier"), &[]);
+    carrier.carries_to = Some(echo().await.to_string());
+    let carrier = Gossip::start(carrier).await.unwrap();
+    let idle = start(&authority, "idle", &[&carrier]).await;
+    let lost = start(&authority, "lost", &[&carrier]).await;
+    sees(&lost, "idle", State::Alive).await;
+    carries(&lost, "carrier").await;
+    let by = name("carrier");
+    // More at a time than one member may have.
+    let many = (0..40).map(|_| lost.carried_by(&by));
+    let open: Vec<_> = futures::future::join_all(many).await.into_iter().flatten().collect();
+    assert!(!open.is_empty() && open.len() < 40, "{} are open", open.len());
+    drop(open);
+    carries(&lost, "carrier").await;
+    assert!(lost.carried_by(&name("idle")).await.is_none(), "it knows no hub");
+    assert!(lost.carried_by(&name("nobody")).await.is_none());
+    drop(idle);
+}
+
+/// What is said through `by` comes back from behind it.
+async fn carries(lost: &Gossip, by: &str) {
+    let mut carried = lost.carried_by(&name(by)).await.unwrap();
+    let said = vec![7; 100_000];
+    let mut heard = vec![0; said.len()];
+    carried.write_all(&said).await.unwrap();
+    carried.flush().await.unwrap();
+    carried.read_exact(&mut heard).await.unwrap();
+    assert_eq!(heard, said);
+}
+
+/// Says what it hears.
+async fn echo() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (mut read, mut write) = stream.into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut read, &mut write).await });
+        }
+    });
+    address
 }
 
 /// Lets TCP through, and nothing else.

@@ -9,13 +9,14 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use kogge_agent::{
     link::{Desired, Report},
-    wire::{Farewell, HEARTBEAT, SILENCE, ToAgent},
+    wire::{ANSWER, BEAT, CARRIED_BY, Farewell, ToAgent},
 };
 use kogge_api::fleet::{Cluster, SyncMode};
 use kogge_apiserver::{
     Body, User,
     serve::{Beside, Draining, Incoming},
 };
+use kogge_gossip::Name;
 use kogge_member::ObjectKey;
 use serde_json::{Value, json};
 use tokio::time::{Interval, MissedTickBehavior};
@@ -37,7 +38,7 @@ const LARGEST_POST: usize = 32 * 1024 * 1024;
 const LARGEST_ASKING: usize = 4096;
 
 /// An agent that brings nothing for so long is gone, and its stream is not kept.
-const GONE_AFTER: Duration = SILENCE.saturating_mul(3);
+const GONE_AFTER: Duration = ANSWER.saturating_mul(3);
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -100,7 +101,8 @@ impl Routes {
                 if let Some(Farewell { why, .. }) = self.not_needed(name, &user.uid) {
                     return Err(refusal(403, "Forbidden", &why));
                 }
-                self.take(name, request.into_body()).await
+                let carrier = carrier(request.uri().query());
+                self.take(name, carrier.as_deref(), request.into_body()).await
             }
             (&Method::POST, "gossip") => {
                 if let Some(Farewell { why, .. }) = self.not_needed(name, &user.uid) {
@@ -178,9 +180,8 @@ impl Routes {
     }
 
     fn desired(&self, name: &str, id: &str, draining: Option<Draining>) -> Response<Body> {
-        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        let mut heartbeat = tokio::time::interval(BEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.heard(name);
         let stream = Stream {
             routes: self.clone(),
             name: name.to_owned(),
@@ -197,10 +198,15 @@ impl Routes {
         answer(StatusCode::OK, "application/json", Body::stream(lines))
     }
 
-    async fn take(&self, name: &str, body: Incoming) -> Result<Response<Body>, Response<Body>> {
+    async fn take(
+        &self,
+        name: &str,
+        carrier: Option<&str>,
+        body: Incoming,
+    ) -> Result<Response<Body>, Response<Body>> {
         let bytes = Limited::new(body, LARGEST_POST).collect().await;
         let bytes = bytes.map_err(|error| refusal(400, "BadRequest", &error.to_string()))?;
-        self.heard(name);
+        self.reports.heard(name, carrier, (self.hub.now)());
         let reports: Vec<Value> = serde_json::from_slice(&bytes.to_bytes())
             .map_err(|error| refusal(400, "BadRequest", &format!("reports: {error}")))?;
         for report in reports {
@@ -224,10 +230,6 @@ impl Routes {
             }
             _ => true,
         }
-    }
-
-    fn heard(&self, name: &str) {
-        self.reports.heard(name, (self.hub.now)());
     }
 }
 
@@ -286,6 +288,13 @@ impl Stream {
         let is_gone = silent.is_some_and(|it| it.unsigned_abs() > GONE_AFTER);
         (!is_gone).then_some(ToAgent::Alive)
     }
+}
+
+/// The member that carries what an agent says, as the agent has it.
+fn carrier(query: Option<&str>) -> Option<String> {
+    let (parameter, member) = query?.split_once('=')?;
+    let member = Name::new(member).filter(|_| parameter == CARRIED_BY)?;
+    Some(member.to_string())
 }
 
 fn json_answer(value: &impl serde::Serialize) -> Response<Body> {

@@ -78,9 +78,9 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
         port: args.port.map_or(Port::Rather(PORT), Port::Exactly),
         names: &args.names,
     };
-    let Endpoint { serving, admin } =
+    let Endpoint { serving, admin, address } =
         serving::serve(hub.server(), &place, hub.added(), clock::now()).await?;
-    let _gossip = gossip(&hub, &dir, args.bind_address, args.gossip_port, &args.names).await?;
+    let _gossip = gossip(&hub, &dir, address, args.gossip_port, &args.names).await?;
     let path = dir.join("kubeconfig");
     writeln!(out, "The fleet is served at {}", admin.server)?;
     kubeconfig::write(&path, &kubeconfig::build(&[admin]))?;
@@ -103,11 +103,12 @@ pub async fn start(dir: &Path, now: fn() -> Timestamp, life: Duration) -> anyhow
         .context("could not start the hub")
 }
 
-/// Joins the fleet's gossip at a port, or at any where none is asked for and the usual is taken.
+/// Joins the fleet's gossip at a port, or at any where none is asked for and the usual is taken, on
+/// the address where the hub's API is.
 pub async fn gossip(
     hub: &Hub,
     dir: &Path,
-    address: IpAddr,
+    api: SocketAddr,
     port: Option<u16>,
     names: &[String],
 ) -> anyhow::Result<Arc<FleetGossip>> {
@@ -115,8 +116,9 @@ pub async fn gossip(
     let mut last = None;
     for port in ports {
         let options = GossipOptions {
-            listen: SocketAddr::new(address, port),
+            listen: SocketAddr::new(api.ip(), port),
             advertise: names.iter().take(1).cloned().collect(),
+            api: SocketAddr::new(serving::reachable(api), api.port()).to_string(),
             dir: dir.join("hub/gossip"),
         };
         match hub.gossip(options).await {

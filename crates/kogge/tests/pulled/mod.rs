@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![expect(clippy::unwrap_used, reason = "test helpers")]
 
+pub mod gate;
+
 use std::{
     fs,
     path::{Path, PathBuf},

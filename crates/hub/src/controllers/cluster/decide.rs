@@ -17,7 +17,7 @@ use kogge_api::{
 use kogge_member::ObjectKey;
 
 use super::credentials::{Access, Missing, join_command, secret_key};
-use super::silence;
+use super::{route, silence};
 
 /// As agents report it.
 const UNREACHABLE: &str = "ClusterNotReachable";
@@ -48,6 +48,8 @@ pub(super) struct Observed {
     pub held: Option<(usize, usize)>,
     /// When its agent last dialled, or brought something; none if the hub dials.
     pub heard: Option<Timestamp>,
+    /// The member that carries what the agent says, where one does.
+    pub carrier: Option<String>,
     /// When the hub started.
     pub since: Timestamp,
 }
@@ -179,6 +181,9 @@ fn status(seen: &Observed, cluster: &Cluster) -> ClusterStatus {
         fill(&mut status, state);
     }
     set_condition(&mut status.conditions, ready(seen, cluster), seen.now);
+    if let Some(route) = route::condition(seen, cluster) {
+        set_condition(&mut status.conditions, route, seen.now);
+    }
     let known = status.conditions.iter().any(|it| it.kind == HELD);
     let waiting = seen.held.filter(|_| !is_approved(seen));
     if known || waiting.is_some() {

@@ -5,6 +5,7 @@
 
 mod credentials;
 mod decide;
+mod route;
 mod silence;
 mod token;
 mod twins;
@@ -99,6 +100,7 @@ impl ClusterController {
             state: self.reports.cluster(&key.name),
             held: self.reports.held(&key.name),
             heard: self.reports.last_heard(&key.name),
+            carrier: self.reports.carrier(&key.name),
             since: self.since,
         }
     }

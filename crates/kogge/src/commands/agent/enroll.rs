@@ -19,7 +19,10 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::identity::{self, Identity};
+use super::{
+    identity::{self, Identity},
+    ways::Ways,
+};
 use crate::{clock, commands::token::hex};
 
 /// How long the hub may take to answer a request.
@@ -116,8 +119,8 @@ pub async fn enroll(
 }
 
 /// Another certificate with the present one, for a new key.
-pub async fn renew(identity: &Identity) -> anyhow::Result<Identity> {
-    let client = identity.client().await?;
+pub async fn renew(identity: &Identity, ways: &Ways) -> anyhow::Result<Identity> {
+    let client = identity.client(ways).await?;
     let pending = Pending::new("", &identity.name)?;
     let introduction = Introduction {
         name: identity.name.clone(),

@@ -19,7 +19,7 @@ use kogge_net::{Gossip, MemberKey, Options};
 use serde::{Deserialize, Serialize};
 use tokio::{net::TcpListener, sync::watch, time::sleep};
 
-use super::{identity, status};
+use super::{identity, status, ways::Ways};
 use crate::clock;
 
 /// Between attempts to be let in.
@@ -72,10 +72,13 @@ pub async fn run(
     args: &GossipArgs,
     dir: &Path,
     agent: &identity::Identity,
+    ways: &Ways,
     heads: watch::Receiver<Head>,
 ) {
     loop {
-        if let Err(error) = try_run(args, dir, agent, heads.clone()).await {
+        let ended = try_run(args, dir, agent, ways, heads.clone()).await;
+        ways.use_members(None);
+        if let Err(error) = ended {
             tracing::warn!("this cluster does not gossip: {error:#}");
         }
         sleep(AGAIN).await;
@@ -87,6 +90,7 @@ async fn try_run(
     args: &GossipArgs,
     dir: &Path,
     agent: &identity::Identity,
+    ways: &Ways,
     heads: watch::Receiver<Head>,
 ) -> anyhow::Result<()> {
     let (home, dir) = (dir, dir.join("gossip"));
@@ -96,14 +100,15 @@ async fn try_run(
     let key = MemberKey::open(&member.key).map_err(|it| anyhow!("{}: {it}", file.display()))?;
     let admission = match member.admission.clone() {
         Some(admission) => admission,
-        None => admitted(home, &key, &mut member, &file).await?,
+        None => admitted(home, &key, &mut member, &file, ways).await?,
     };
-    let gossip = start(args, dir, agent, &key, &admission).await?;
+    let gossip = start(args, dir, agent, &key, &admission, ways).await?;
     let gossip = Arc::new(gossip);
+    ways.use_members(Some(gossip.clone()));
     tracing::info!(address = %gossip.address(), "gossips with the fleet");
     tokio::select! {
         ended = serve_status(args.status_address, gossip.clone()) => ended,
-        ended = renew_for_ever(&gossip, home, &key, &mut member, &file) => ended,
+        ended = renew_for_ever(&gossip, home, &key, &mut member, &file, ways) => ended,
         () = tell(&gossip, heads) => Ok(()),
     }
 }
@@ -123,6 +128,7 @@ async fn renew_for_ever(
     key: &MemberKey,
     member: &mut Member,
     file: &Path,
+    ways: &Ways,
 ) -> anyhow::Result<()> {
     loop {
         let due = member.admitted.unwrap_or(Timestamp::UNIX_EPOCH) + RENEW;
@@ -130,7 +136,7 @@ async fn renew_for_ever(
         if left.is_positive() {
             sleep(left.unsigned_abs()).await;
         }
-        let admission = admitted(home, key, member, file).await?;
+        let admission = admitted(home, key, member, file, ways).await?;
         gossip.renew(admission.issued).await;
     }
 }
@@ -141,6 +147,7 @@ async fn start(
     agent: &identity::Identity,
     key: &MemberKey,
     admission: &Admission,
+    ways: &Ways,
 ) -> anyhow::Result<Gossip> {
     let name = Name::new(&agent.name).context("the cluster's name is no name of a member")?;
     // What only dials needs some port, on every address.
@@ -155,6 +162,7 @@ async fn start(
         listen: args.gossip_address.unwrap_or(any),
         advertise: args.gossip_advertise.clone(),
         seeds: admission.seeds.clone(),
+        carries_to: Some(ways.hub().to_owned()),
         dir: Some(dir),
         head: Head::default(),
         now: clock::now,
@@ -168,9 +176,10 @@ async fn admitted(
     key: &MemberKey,
     member: &mut Member,
     file: &Path,
+    ways: &Ways,
 ) -> anyhow::Result<Admission> {
     loop {
-        match ask(home, key).await {
+        match ask(home, key, ways).await {
             Ok(admission) => {
                 member.admission = Some(admission.clone());
                 member.admitted = Some(clock::now());
@@ -183,11 +192,11 @@ async fn admitted(
     }
 }
 
-async fn ask(home: &Path, key: &MemberKey) -> anyhow::Result<Admission> {
+async fn ask(home: &Path, key: &MemberKey, ways: &Ways) -> anyhow::Result<Admission> {
     // As it is now: its certificate is renewed each day.
     let agent = identity::Identity::read(home)?.context("the agent's identity is gone")?;
     let body = serde_json::to_vec(&Asking { key: key.public() })?;
-    let client = agent.client().await?;
+    let client = agent.client(ways).await?;
     let answer = client.post_bytes(&admission_path(&agent.name), body).await?;
     serde_json::from_str(&answer).context("the hub's answer is none")
 }

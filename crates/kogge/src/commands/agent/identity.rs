@@ -10,6 +10,8 @@ use kogge_member::Client;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
+use super::ways::{Ways, host_of};
+
 const FILE: &str = "identity.json";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -60,13 +62,18 @@ impl Identity {
         self.issued.saturating_add(life * 2 / 3).unwrap_or(self.expires)
     }
 
-    /// A client of the hub that shows the certificate.
-    pub async fn client(&self) -> anyhow::Result<Client> {
+    /// A client of the hub that shows the certificate, and goes by whatever way is open.
+    pub async fn client(&self, ways: &Ways) -> anyhow::Result<Client> {
         let user = json!({
             "client-certificate-data": STANDARD.encode(&self.certificate),
             "client-key-data": STANDARD.encode(&self.key),
         });
-        client(&self.hub, Some(&self.authority), &user).await
+        let cluster = json!({
+            "server": format!("https://{}", ways.door()),
+            "tls-server-name": host_of(&self.hub)?,
+            "certificate-authority-data": STANDARD.encode(&self.authority),
+        });
+        client_of(&self.hub, &cluster, &user).await
     }
 }
 
@@ -76,6 +83,10 @@ pub async fn client(hub: &str, authority: Option<&str>, user: &Value) -> anyhow:
         Some(pem) => json!({"server": hub, "certificate-authority-data": STANDARD.encode(pem)}),
         None => json!({"server": hub, "insecure-skip-tls-verify": true}),
     };
+    client_of(hub, &cluster, user).await
+}
+
+async fn client_of(hub: &str, cluster: &Value, user: &Value) -> anyhow::Result<Client> {
     let kubeconfig = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "hub",
         "clusters": [{"name": "hub", "cluster": cluster}],

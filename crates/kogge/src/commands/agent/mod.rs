@@ -1,12 +1,13 @@
 //! `kogge agent`: runs beside a cluster, dials the hub, and does without it while it is away.
 //!
 //! Reading order: this file starts things and ends them, `enroll` gets certificates, `identity` is
-//! what is kept of them.
+//! what is kept of them, `ways` leads to the hub.
 
 mod enroll;
 mod gossip;
 mod identity;
 mod status;
+mod ways;
 
 use std::{
     env,
@@ -27,7 +28,7 @@ use kogge_member::{Client, Resource, object};
 use kube::config::Kubeconfig;
 use tokio::{sync::watch, time::sleep};
 
-use self::{enroll::Token, identity::Identity};
+use self::{enroll::Token, identity::Identity, ways::Ways};
 use super::{join, unjoin};
 use crate::{clock, data_dir, kubeconfig, stop::Stop};
 
@@ -92,14 +93,16 @@ async fn serve(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let (name, hub) = (identity.name.clone(), identity.hub.clone());
-    let wire = Arc::new(Wire::new(&name, &identity.hub_id, identity.client().await?));
+    let ways = Ways::open(&hub).await?;
+    let wire = Arc::new(Wire::new(&name, &identity.hub_id, identity.client(&ways).await?));
     let kept = Arc::new(Kept::open(wire.clone(), dir, &identity.hub_id)?);
     let (telling, heads) = Telling::new(kept.clone());
+    let telling = Arc::new(telling);
     let (_running, stopped) = watch::channel(());
     let config = Config {
         cluster: name.clone(),
         client: member.clone(),
-        link: Arc::new(telling),
+        link: telling.clone(),
         now: clock::now,
     };
     let agent = identity.clone();
@@ -108,8 +111,9 @@ async fn serve(
     tokio::select! {
         () = stop.asked() => {}
         () = kogge_agent::run(config, stopped) => {}
-        () = renew_for_ever(dir, identity, &wire) => {}
-        () = gossip::run(gossip, dir, &agent, heads) => {}
+        () = renew_for_ever(dir, identity, &wire, &ways) => {}
+        () = gossip::run(gossip, dir, &agent, &ways, heads) => {}
+        () = tell_ways(&ways, &wire, &telling) => {}
         farewell = wire.gone() => {
             kept.forget()?;
             return leave(&name, &farewell, &member, out).await;
@@ -139,14 +143,34 @@ async fn leave(
     Ok(())
 }
 
+/// Tells the hub and the fleet by which way the hub is reached, and takes another when it falls
+/// silent.
+async fn tell_ways(ways: &Ways, wire: &Wire, telling: &Telling) {
+    let (mut carrier, mut heard) = (ways.carrier(), wire.heard());
+    loop {
+        let is_heard = *heard.borrow_and_update();
+        let carried_by = carrier.borrow_and_update().clone();
+        telling.hub_link(is_heard == Some(true) && carried_by.is_none());
+        wire.carried_by(carried_by.map(|it| it.to_string()));
+        if is_heard == Some(false) {
+            ways.hang_up();
+        }
+        tokio::select! {
+            Ok(()) = carrier.changed() => {}
+            Ok(()) = heard.changed() => {}
+            else => return,
+        }
+    }
+}
+
 /// Renews the certificate at two thirds of its life, each time.
-async fn renew_for_ever(dir: &Path, mut identity: Identity, wire: &Wire) {
+async fn renew_for_ever(dir: &Path, mut identity: Identity, wire: &Wire, ways: &Ways) {
     loop {
         let left = identity.renewal_is_due().duration_since(clock::now());
         if left.is_positive() {
             sleep(left.unsigned_abs()).await;
         }
-        match renew(dir, &identity, wire).await {
+        match renew(dir, &identity, wire, ways).await {
             Ok(renewed) => {
                 identity = renewed;
                 tracing::info!(until = %identity.expires, "the certificate is renewed");
@@ -160,10 +184,15 @@ async fn renew_for_ever(dir: &Path, mut identity: Identity, wire: &Wire) {
     }
 }
 
-async fn renew(dir: &Path, identity: &Identity, wire: &Wire) -> anyhow::Result<Identity> {
-    let renewed = enroll::renew(identity).await?;
+async fn renew(
+    dir: &Path,
+    identity: &Identity,
+    wire: &Wire,
+    ways: &Ways,
+) -> anyhow::Result<Identity> {
+    let renewed = enroll::renew(identity, ways).await?;
     renewed.write(dir)?;
-    wire.use_client(renewed.client().await?);
+    wire.use_client(renewed.client(ways).await?);
     Ok(renewed)
 }
 

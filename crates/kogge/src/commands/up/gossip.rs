@@ -51,6 +51,7 @@ async fn start(
         listen: SocketAddr::new(ADDRESS, 0),
         advertise: Vec::new(),
         seeds: vec![fleet.address().to_string()],
+        carries_to: None,
         dir: Some(dir),
         head,
         now: clock::now,

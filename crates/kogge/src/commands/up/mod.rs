@@ -118,7 +118,7 @@ impl Fleet {
         kubeconfig::write(&dir.join("kubeconfig"), &kubeconfig::build(&entries))?;
         let client = kogge_member::from_service(hub.server().local(User::system("kogge-up")));
         objects::join(&client, &members).await?;
-        let gossip = hub::gossip(&hub, dir, ADDRESS, None, &[]).await?;
+        let gossip = hub::gossip(&hub, dir, front.address, None, &[]).await?;
         // Members first, so that nothing is said to fit nowhere.
         ready::wait(&client, &[ready::clusters(&members)], out).await?;
         let hub = Arc::new(hub);

@@ -21,6 +21,8 @@ pub(super) struct Known {
     pub source: Value,
     /// Null if no policy selects it.
     pub binding: Value,
+    /// The Clusters where it runs; itself, if it is one.
+    pub clusters: Vec<Value>,
     /// The claims that its pods mount.
     pub claims: Vec<Claim>,
     /// Newest last.
@@ -51,6 +53,7 @@ pub(super) fn explain(known: &Known, now: Timestamp) -> String {
     let moves = condition(&known.binding, "Failover").map(|it| text(it, "/message"));
     lines.extend(moves.map(|it| ("failover".to_owned(), it.to_owned())));
     lines.extend(clusters(&known.binding));
+    lines.extend(routes(&known.clusters));
     lines.extend(waits(&known.claims));
     lines.extend(wrong(known).into_iter().map(|it| ("wrong".to_owned(), it)));
     lines.extend(events(known, now));
@@ -106,6 +109,13 @@ fn placement(known: &Known) -> Vec<(String, String)> {
 fn clusters(binding: &Value) -> Vec<(String, String)> {
     let items = list(binding, "/status/aggregatedStatus").iter();
     items.map(|it| (text(it, "/clusterName").to_owned(), on_cluster(it))).collect()
+}
+
+/// Which way news of a cluster travels, where that is through another.
+fn routes(clusters: &[Value]) -> Vec<(String, String)> {
+    let connected = clusters.iter().filter_map(|it| condition(it, "Connected"));
+    let carried = connected.filter(|it| it["reason"] == "ThroughMember");
+    carried.map(|it| ("news".to_owned(), text(it, "/message").to_owned())).collect()
 }
 
 fn on_cluster(item: &Value) -> String {
@@ -223,6 +233,7 @@ mod tests {
             object: json!({}),
             source: Value::Null,
             binding,
+            clusters: Vec::new(),
             claims: Vec::new(),
             events: Vec::new(),
         }

@@ -14,6 +14,7 @@ use serde_json::Value;
 use self::explain::{Claim, Known, claims, explain};
 use crate::{clock, kubeconfig::Target};
 
+const CLUSTER_VERSION: &str = "cluster.karmada.io/v1alpha1";
 const BINDING_VERSION: &str = "work.karmada.io/v1alpha2";
 const SOURCE_VERSION: &str = "kustomize.toolkit.fluxcd.io/v1";
 /// By which an object says that it came from Git.
@@ -54,10 +55,12 @@ async fn read(client: &Client, word: &str, namespace: &str) -> anyhow::Result<Kn
         let key = ObjectKey::new("", "PersistentVolumeClaim", namespace, &name);
         waits_for.push(Claim { binding: binding(client, &key).await?, name });
     }
+    let binding = binding(client, &key).await?;
     Ok(Known {
         may_run: kogge_hub::may_run(&key),
         source: source(client, &found).await?,
-        binding: binding(client, &key).await?,
+        clusters: clusters(client, &found, &binding).await?,
+        binding,
         events: events(client, &key).await?,
         claims: waits_for,
         object: found,
@@ -92,6 +95,20 @@ async fn binding(client: &Client, key: &ObjectKey) -> Result<Value, Error> {
     let binding = kogge_hub::binding_of(key);
     let resource = client.resource(BINDING_VERSION, &binding.kind).await?;
     or_null(client.get(&resource, &binding.namespace, &binding.name).await)
+}
+
+/// The Clusters where it runs; itself, if it is one.
+async fn clusters(client: &Client, found: &Value, binding: &Value) -> Result<Vec<Value>, Error> {
+    let resource = client.resource(CLUSTER_VERSION, "Cluster").await?;
+    let ran_on = binding.pointer("/status/aggregatedStatus").and_then(Value::as_array);
+    let mut found_there = Vec::new();
+    for name in ran_on.into_iter().flatten().map(|it| object::text(it, "/clusterName")) {
+        found_there.push(or_null(client.get(&resource, "", name).await)?);
+    }
+    if ObjectKey::of(found).kind == resource.kind {
+        found_there.push(found.clone());
+    }
+    Ok(found_there)
 }
 
 /// The Kustomization that an object came from; null if it came from none.

@@ -15,6 +15,7 @@ fn cluster(ready: Result<(), Unready>) -> Observed {
         state: Some(ClusterState { ready: Some(ready), ..ClusterState::default() }),
         held: None,
         heard: None,
+        carrier: None,
         since: Timestamp::UNIX_EPOCH,
     }
 }

@@ -86,7 +86,7 @@ impl Fleet {
         let bindings = self.resource("work.karmada.io/v1alpha2", "ResourceBinding").await;
         wait_until_async(SOON, &format!("{count} on c0"), async || {
             for name in CLUSTERS {
-                self.hub.verdicts().reports().heard(name, now());
+                self.hub.verdicts().reports().heard(name, None, now());
             }
             let all = self.client.list(&bindings, "default", "").await.unwrap();
             let targets =
@@ -104,7 +104,7 @@ impl Fleet {
     /// What a cluster's agent says of it.
     fn report(&self, name: &str, ready: Result<(), Unready>) {
         let reports = self.hub.verdicts().reports();
-        reports.heard(name, now());
+        reports.heard(name, None, now());
         let state = ClusterState { ready: Some(ready), ..ClusterState::default() };
         reports.take(name, Report::Cluster(Box::new(state)));
     }
@@ -127,7 +127,7 @@ impl Fleet {
 
     async fn cluster_says(&self, name: &str, kind: &str, reason: &str) {
         wait_until_async(SOON, reason, async || {
-            self.hub.verdicts().reports().heard(name, now());
+            self.hub.verdicts().reports().heard(name, None, now());
             let cluster = self.cluster(name).await;
             let conditions = cluster["status"]["conditions"].as_array().cloned();
             let is_it = |it: &Value| it["type"] == kind && it["reason"] == reason;

@@ -1,0 +1,258 @@
+//! The ways to the hub: straight, or carried by another member where that does not get through.
+//!
+//! All that the agent says to its hub goes in by [`Ways::door`], a port on loopback, and leaves by
+//! the way that opens first. TLS with the hub is inside, so whoever carries reads nothing.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use futures::{StreamExt as _, future::Either, stream::FuturesUnordered};
+use http::Uri;
+use kogge_gossip::{Name, State, View};
+use kogge_net::{Carried, Gossip};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+/// The hub has so long to answer before others are asked as well.
+const HEAD_START: Duration = Duration::from_millis(400);
+
+/// A way that is not open by then is none.
+const OPEN: Duration = Duration::from_secs(3);
+
+/// Between the askings of two members.
+const STEP: Duration = Duration::from_millis(200);
+
+/// So many members are asked.
+const ASKED: usize = 6;
+
+/// How often the straight way is tried while another carries.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Who carries what is said to the hub; nobody where it is dialled.
+pub type Carrier = Option<Name>;
+
+/// The ways of one agent. The door closes when this is dropped.
+pub struct Ways {
+    inner: Arc<Inner>,
+    door: SocketAddr,
+    _tasks: JoinSet<()>,
+}
+
+struct Inner {
+    /// `host:port`
+    hub: String,
+    gossip: watch::Sender<Option<Arc<Gossip>>>,
+    carrier: watch::Sender<Carrier>,
+    /// Changes when all streams are to end, and begin anew by the best way.
+    hung_up: watch::Sender<()>,
+}
+
+impl Ways {
+    /// # Errors
+    /// If the hub's URL names no host, or no port can be opened.
+    pub async fn open(hub: &str) -> anyhow::Result<Self> {
+        let inner = Arc::new(Inner {
+            hub: address_of(hub)?,
+            gossip: watch::Sender::new(None),
+            carrier: watch::Sender::new(None),
+            hung_up: watch::Sender::new(()),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.context("could not open a port on loopback")?;
+        let door = listener.local_addr()?;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(inner.clone().let_in(listener));
+        tasks.spawn(inner.clone().look_for_ever());
+        Ok(Self { inner, door, _tasks: tasks })
+    }
+
+    /// Where the hub is reached.
+    pub fn door(&self) -> SocketAddr {
+        self.door
+    }
+
+    /// The hub's API, `host:port`.
+    pub fn hub(&self) -> &str {
+        &self.inner.hub
+    }
+
+    /// Members that gossip may carry from now on.
+    pub fn use_members(&self, gossip: Option<Arc<Gossip>>) {
+        self.inner.gossip.send_replace(gossip);
+    }
+
+    /// Who carries.
+    pub fn carrier(&self) -> watch::Receiver<Carrier> {
+        self.inner.carrier.subscribe()
+    }
+
+    /// Ends what is open: it leads nowhere any more.
+    pub fn hang_up(&self) {
+        self.inner.hung_up.send_replace(());
+    }
+}
+
+impl Inner {
+    async fn let_in(self: Arc<Self>, listener: TcpListener) {
+        let mut open = JoinSet::new();
+        loop {
+            let Ok((stream, _)) = listener.accept().await else {
+                // Out of file descriptors, most likely: some come free.
+                sleep(STEP).await;
+                continue;
+            };
+            while open.try_join_next().is_some() {}
+            open.spawn(self.clone().lead(stream));
+        }
+    }
+
+    /// One stream, until either end closes it or all are to begin anew.
+    async fn lead(self: Arc<Self>, mut stream: TcpStream) {
+        let mut hung_up = self.hung_up.subscribe();
+        let led = async {
+            stream.set_nodelay(true)?;
+            match self.way().await? {
+                Either::Left(mut hub) => {
+                    self.note(None);
+                    copy_bidirectional(&mut stream, &mut hub).await
+                }
+                Either::Right((carrier, mut hub)) => {
+                    self.note(Some(carrier));
+                    copy_bidirectional(&mut stream, &mut hub).await
+                }
+            }
+        };
+        tokio::select! {
+            led = led => if let Err(error) = led {
+                tracing::debug!(hub = self.hub, %error, "a stream to the hub ended");
+            },
+            _ = hung_up.changed() => {}
+        }
+    }
+
+    /// The first that opens; the straight one has a head start.
+    async fn way(&self) -> io::Result<Either<TcpStream, (Name, Carried)>> {
+        let mut straight = std::pin::pin!(self.straight());
+        let failed = match timeout(HEAD_START, &mut straight).await {
+            Ok(Ok(hub)) => return Ok(Either::Left(hub)),
+            Ok(Err(error)) => Some(error),
+            Err(_) => None,
+        };
+        let mut carried = std::pin::pin!(timeout(OPEN, self.carried()));
+        if let Some(error) = failed {
+            return carried.await.ok().flatten().map(Either::Right).ok_or(error);
+        }
+        tokio::select! {
+            straight = &mut straight => match straight {
+                Ok(hub) => Ok(Either::Left(hub)),
+                Err(error) => carried.await.ok().flatten().map(Either::Right).ok_or(error),
+            },
+            Ok(Some(carried)) = &mut carried => Ok(Either::Right(carried)),
+        }
+    }
+
+    async fn straight(&self) -> io::Result<TcpStream> {
+        let hub = timeout(OPEN, TcpStream::connect(&self.hub)).await??;
+        hub.set_nodelay(true)?;
+        Ok(hub)
+    }
+
+    /// The first member that carries.
+    async fn carried(&self) -> Option<(Name, Carried)> {
+        let gossip = self.gossip.borrow().clone()?;
+        let view = gossip.view().await?;
+        let asked = carriers(&view).into_iter().take(ASKED).zip(0..);
+        let mut asked: FuturesUnordered<_> = asked
+            .map(async |(name, turn): (Name, u32)| {
+                sleep(STEP * turn).await;
+                let carried = gossip.carried_by(&name).await?;
+                Some((name, carried))
+            })
+            .collect();
+        while let Some(answer) = asked.next().await {
+            if answer.is_some() {
+                return answer;
+            }
+        }
+        None
+    }
+
+    fn note(&self, carrier: Carrier) {
+        self.carrier.send_if_modified(|known| {
+            if *known == carrier {
+                return false;
+            }
+            match &carrier {
+                Some(member) => tracing::warn!(%member, "the hub is reached through a member"),
+                None => tracing::info!("the hub is reached straight again"),
+            }
+            *known = carrier;
+            true
+        });
+    }
+
+    /// Goes back to the straight way as soon as it opens twice in a row.
+    async fn look_for_ever(self: Arc<Self>) {
+        let mut carrier = self.carrier.subscribe();
+        while carrier.wait_for(Option::is_some).await.is_ok() {
+            let mut open = 0;
+            while open < 2 && carrier.borrow().is_some() {
+                sleep(LOOK).await;
+                open = if self.straight().await.is_ok() { open + 1 } else { 0 };
+            }
+            self.note(None);
+            self.hung_up.send_replace(());
+        }
+    }
+}
+
+/// Members that are alive and reach the hub, as they say, and hubs; from a place of this member's
+/// own on, so that not all ask the same.
+fn carriers(view: &View) -> Vec<Name> {
+    let may = |it: &&kogge_gossip::MemberView| {
+        it.state == State::Alive && it.hub_link && it.name != view.from
+    };
+    let mut names: Vec<Name> = view.members.iter().filter(may).map(|it| it.name.clone()).collect();
+    let after = names.partition_point(|it| *it < view.from);
+    names.rotate_left(after);
+    names
+}
+
+/// `host:port` of a URL.
+fn address_of(hub: &str) -> anyhow::Result<String> {
+    let url: Uri = hub.parse().with_context(|| format!("{hub} is no URL"))?;
+    let host = url.host().with_context(|| format!("{hub} names no host"))?;
+    let usual = if url.scheme_str() == Some("http") { 80 } else { 443 };
+    Ok(format!("{host}:{}", url.port_u16().unwrap_or(usual)))
+}
+
+/// The name that the hub's certificate is to bear.
+pub fn host_of(hub: &str) -> anyhow::Result<String> {
+    let url: Uri = hub.parse().with_context(|| format!("{hub} is no URL"))?;
+    let host = url.host().with_context(|| format!("{hub} names no host"))?;
+    Ok(host.trim_matches(['[', ']']).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_dialled_at_its_port() {
+        for (hub, address, host) in [
+            ("https://hub.example:6443", "hub.example:6443", "hub.example"),
+            ("https://hub.example", "hub.example:443", "hub.example"),
+            ("https://[::1]:7/", "[::1]:7", "::1"),
+            ("http://10.0.0.1", "10.0.0.1:80", "10.0.0.1"),
+        ] {
+            assert_eq!(address_of(hub).unwrap(), address);
+            assert_eq!(host_of(hub).unwrap(), host);
+        }
+        assert!(address_of("hub").is_err());
+    }
+}

@@ -187,9 +187,10 @@ impl Inner {
             if *known == carrier {
                 return false;
             }
-            match &carrier {
-                Some(member) => tracing::warn!(%member, "the hub is reached through a member"),
-                None => tracing::info!("the hub is reached straight again"),
+            if let Some(member) = &carrier {
+                tracing::warn!(%member, "the hub is reached through a member");
+            } else {
+                tracing::info!("the hub is reached straight again");
             }
             *known = carrier;
             true

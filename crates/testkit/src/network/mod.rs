@@ -10,8 +10,8 @@ mod namespace;
 mod relay;
 
 use std::{
-    io,
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener},
+    fs, io,
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream},
     path::Path,
     process::Command,
 };
@@ -21,6 +21,13 @@ pub use self::relay::{Relay, Weather};
 
 /// The router's address towards each host.
 const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 254);
+
+/// A metered host's device for UDP, and the table of routes that lead to it.
+const METER: &str = "udp0";
+const UDP: u8 = 77;
+
+/// An Ethernet frame's header, which devices count.
+const ETHERNET: u64 = 14;
 
 /// A network of its own; nothing outside reaches in or is reached from it.
 pub struct Network {
@@ -33,6 +40,15 @@ pub struct Network {
 pub struct Host {
     namespace: Namespace,
     address: Ipv4Addr,
+}
+
+/// Bytes of UDP, IP headers included, that a host has exchanged with others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Metered {
+    pub sent: u64,
+    pub received: u64,
+    /// Sent ones.
+    pub datagrams: u64,
 }
 
 /// What the router does not let through.
@@ -85,6 +101,26 @@ impl Network {
         Ok(Host { namespace, address })
     }
 
+    /// Gives UDP from and to a host a cable of its own, whose bytes [`Host::metered`] says.
+    pub fn meter(&self, host: &Host) -> io::Result<()> {
+        let (address, pid) = (host.address, host.namespace.pid());
+        let cable = format!("meter{}", address.octets()[3]);
+        // Answers come by another device than the one that main routes to.
+        host.namespace.set("net/ipv4/conf/all/rp_filter", "0")?;
+        self.router.set("net/ipv4/conf/all/rp_filter", "0")?;
+        self.router.ip(&format!(
+            "link add {cable} type veth peer name {METER} netns {pid}\n\
+             link set {cable} up\n\
+             route add {address} dev {cable} table {UDP}\n\
+             rule add ipproto udp to {address} lookup {UDP}\n"
+        ))?;
+        host.namespace.ip(&format!(
+            "link set {METER} up\n\
+             route add default via {ROUTER} dev {METER} onlink table {UDP}\n\
+             rule add ipproto udp lookup {UDP}\n"
+        ))
+    }
+
     /// From now on the router drops what `fault` says.
     pub fn block(&self, fault: Fault) -> io::Result<()> {
         self.rules("add", fault)
@@ -98,12 +134,11 @@ impl Network {
     fn rules(&self, verb: &str, fault: Fault) -> io::Result<()> {
         self.router.ip(&match fault {
             Fault::OneWay(from, to) => {
-                format!("rule {verb} iif {} to {to} blackhole\n", port(from))
+                format!("rule {verb} from {from} to {to} blackhole\n")
             }
             Fault::Udp(host) => format!(
-                "rule {verb} ipproto udp iif {} blackhole\n\
-                 rule {verb} ipproto udp to {host} blackhole\n",
-                port(host)
+                "rule {verb} ipproto udp from {host} blackhole\n\
+                 rule {verb} ipproto udp to {host} blackhole\n"
             ),
         })
     }
@@ -129,6 +164,25 @@ impl Host {
         self.namespace.command(program)
     }
 
+    /// A connection of this process from there.
+    pub fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        self.namespace.inside(|| TcpStream::connect(address))
+    }
+
+    /// What UDP has carried, where [`Network::meter`] was asked before.
+    pub fn metered(&self) -> io::Result<Metered> {
+        let devices = fs::read_to_string(format!("/proc/{}/net/dev", self.namespace.pid()))?;
+        let line = devices.lines().find_map(|it| it.trim().strip_prefix(&format!("{METER}:")));
+        let line = line.ok_or_else(|| io::Error::other("the host is not metered"))?;
+        let fields: Vec<u64> = line.split_whitespace().map_while(|it| it.parse().ok()).collect();
+        // Bytes and packets received, six fields more, bytes and packets sent.
+        let [received, packets, _, _, _, _, _, _, sent, datagrams, ..] = fields[..] else {
+            return Err(io::Error::other(format!("unknown counters: {line}")));
+        };
+        let less = |bytes: u64, packets: u64| bytes.saturating_sub(packets * ETHERNET);
+        Ok(Metered { sent: less(sent, datagrams), received: less(received, packets), datagrams })
+    }
+
     /// A listener of this process that stands there.
     pub fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
         self.namespace.inside(|| TcpListener::bind(address))
@@ -144,7 +198,6 @@ fn port(host: Ipv4Addr) -> String {
 mod tests {
     use std::{
         io::{Read as _, Write as _},
-        net::TcpStream,
         time::Duration,
     };
 
@@ -196,6 +249,22 @@ mod tests {
         assert_eq!((udp(&a, &b, None), udp(&b, &a, None)), (None, None));
         network.mend(Fault::Udp(a.address())).unwrap();
         assert_eq!(udp(&b, &a, None), Some(7));
+    }
+
+    #[test]
+    fn a_meter_counts_udp_and_nothing_else() {
+        let Some((network, a, b)) = two() else { return };
+        assert!(a.metered().is_err());
+        network.meter(&a).unwrap();
+        let _listener = b.listen(at(&b)).unwrap();
+        assert!(reaches(&a, at(&b)));
+        let before = a.metered().unwrap();
+        assert_eq!(udp(&a, &b, None), Some(7));
+        let sent = a.metered().unwrap().sent - before.sent;
+        // 7 and 28 of headers; beside it at most the question for the router's address.
+        assert!((35..=35 + 28).contains(&sent), "{sent}");
+        assert_eq!(udp(&b, &a, None), Some(7));
+        assert!(before.received + 35 <= a.metered().unwrap().received);
     }
 
     #[test]

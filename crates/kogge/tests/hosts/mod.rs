@@ -5,10 +5,11 @@
 use std::{
     fs,
     io::{self, Read as _, Write as _},
-    net::SocketAddr,
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -52,7 +53,7 @@ pub struct Hub {
 pub struct Member {
     pub name: String,
     pub agent: Process,
-    /// `None` once it is gone for good.
+    /// `None` once it is gone for good, or where it is a real one.
     pub cluster: Option<Cluster>,
     /// To the cluster.
     pub kubectl: Kubectl,
@@ -84,6 +85,21 @@ impl Fleet {
         for member in &mut self.members {
             member.agent.wait_log("is a member of the fleet", SOON);
         }
+    }
+
+    /// The agent of a real control plane, which is outside and reached by its host's loopback.
+    pub fn join_real(&mut self, host: Host, name: &str, kubeconfig: &Path, port: u16) {
+        let here: SocketAddr = (Ipv4Addr::LOCALHOST, port).into();
+        carry(host.listen(here).unwrap(), here);
+        let binary = kubectl::or_skip(Version::V1_37).unwrap();
+        let kubectl = Kubectl { binary, kubeconfig: kubeconfig.to_owned() };
+        let words = self.hub.token(name);
+        let dir = self.dir.path().to_owned();
+        let agent = run_agent(&host, &dir, name, &kubectl, &words, 1);
+        let name = name.to_owned();
+        let mut member = Member { name, agent, cluster: None, kubectl, host, starts: 1, dir };
+        member.agent.wait_log("is a member of the fleet", SOON);
+        self.members.push(member);
     }
 
     pub fn member(&self, name: &str) -> &Member {
@@ -167,6 +183,12 @@ impl Hub {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// The words after `kogge` of the line that lets a cluster in.
+    fn token(&self, name: &str) -> Vec<String> {
+        let line = self.ok(&["token", "create", name]);
+        line.split_whitespace().skip(1).map(str::to_owned).collect()
+    }
+
     /// How it sees the fleet; nothing while it is away.
     pub fn view(&self) -> Value {
         let mut command = kogge(&self.host);
@@ -210,8 +232,7 @@ impl Member {
         let cluster = Cluster::start_at(listener, dir, name, &outside);
         let kubeconfig = cluster.kubectl.kubeconfig.clone();
         let kubectl = Kubectl { kubeconfig, ..outside };
-        let line = hub.ok(&["token", "create", name]);
-        let mut words: Vec<String> = line.split_whitespace().skip(1).map(str::to_owned).collect();
+        let mut words = hub.token(name);
         words.extend(advertise.map(|it| format!("--gossip-advertise={it}")));
         let agent = run_agent(&host, dir, name, &kubectl, &words, 1);
         let dir = dir.to_owned();
@@ -284,6 +305,25 @@ fn on(host: &Host, dir: &Path, name: &str, binary: &Path) -> PathBuf {
 fn logs(dir: &Path, name: &str, starts: usize) -> String {
     let read = |it| fs::read_to_string(dir.join(format!("{name}.{it}.log"))).unwrap_or_default();
     (1..=starts).map(read).collect()
+}
+
+/// Carries what comes to a listener to an address outside, as long as the test runs.
+fn carry(listener: TcpListener, to: SocketAddr) {
+    let copy = |from: &TcpStream, to: &TcpStream| {
+        let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+        thread::spawn(move || {
+            // However it ends, the other side is told.
+            let _ = io::copy(&mut from, &mut to);
+            let _ = to.shutdown(Shutdown::Write);
+        });
+    };
+    thread::spawn(move || {
+        for here in listener.incoming().flatten() {
+            let Ok(there) = TcpStream::connect(to) else { continue };
+            copy(&here, &there);
+            copy(&there, &here);
+        }
+    });
 }
 
 /// How many members are in a state.

@@ -2,7 +2,7 @@
 //! [`kogge_gossip::Node`].
 //!
 //! Reading order: `authority` (what the hub signs), `identity` (what a member holds), `tls` (who
-//! may link to whom), `link` and `links` (how frames travel), `disk` (what outlives a start),
+//! may link to whom), `link`, `peer` and `links` (how frames travel), `disk` (what outlives a start),
 //! `gossip` (the loop), `report` (what people are shown).
 //!
 //! Invariants: a frame is given to the node only under the name that its sender's certificate
@@ -16,6 +16,7 @@ mod gossip;
 mod identity;
 mod link;
 mod links;
+mod peer;
 mod report;
 mod tls;
 

@@ -20,6 +20,10 @@ use crate::{
 /// A stream that is not through by then is given up; repair brings what it carried.
 const STREAM: Duration = Duration::from_secs(5);
 
+/// A stream that is not acknowledged by then, and four round trips more, is stuck: UDP may be blocked
+/// since the link was opened. A member that is suspected has little more than a second in all.
+const ACKNOWLEDGED: Duration = Duration::from_millis(250);
+
 /// Streams that are being read or written on one link at a time.
 pub(crate) const STREAMS: usize = 32;
 
@@ -43,7 +47,27 @@ pub(crate) enum Link {
     Tcp(mpsc::Sender<Bytes>),
 }
 
+/// What a link says of a stream that takes too long.
+pub(crate) enum Stuck {
+    /// This frame is not through.
+    Frame(Bytes),
+    /// It is through: the link carries.
+    NoMore(Link),
+}
+
 impl Link {
+    pub fn is_quic(&self) -> bool {
+        matches!(self, Self::Quic(_))
+    }
+
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Quic(one), Self::Quic(other)) => one.stable_id() == other.stable_id(),
+            (Self::Tcp(one), Self::Tcp(other)) => one.same_channel(other),
+            _ => false,
+        }
+    }
+
     pub fn is_open(&self) -> bool {
         match self {
             Self::Quic(connection) => connection.close_reason().is_none(),
@@ -51,8 +75,15 @@ impl Link {
         }
     }
 
-    /// Sends a frame, or drops it: what is missed is repaired.
-    pub fn send(&self, how: Channel, bytes: Bytes, writing: &mut JoinSet<()>) {
+    /// Sends a frame, or drops it: what is missed is repaired. `stuck` hears of a stream that the
+    /// peer does not acknowledge in good time, and then maybe that it did in the end.
+    pub fn send(
+        &self,
+        how: Channel,
+        bytes: Bytes,
+        writing: &mut JoinSet<()>,
+        stuck: impl Fn(Stuck) + Send + 'static,
+    ) {
         match self {
             Self::Quic(connection) => {
                 if how == Channel::Datagram && connection.send_datagram(bytes.clone()).is_ok() {
@@ -60,11 +91,7 @@ impl Link {
                 }
                 while writing.try_join_next().is_some() {}
                 if writing.len() < STREAMS {
-                    let connection = connection.clone();
-                    writing.spawn(async move {
-                        // Of a link that breaks the peer's task hears by itself.
-                        let _ = tokio::time::timeout(STREAM, write(&connection, &bytes)).await;
-                    });
+                    writing.spawn(write_watched(connection.clone(), bytes, stuck));
                 }
             }
             Self::Tcp(queue) => {
@@ -106,10 +133,26 @@ impl Link {
     }
 }
 
+/// Says what does not get through, and what did after all.
+async fn write_watched(connection: quinn::Connection, bytes: Bytes, stuck: impl Fn(Stuck)) {
+    let patience = ACKNOWLEDGED + 4 * connection.rtt();
+    let mut written = std::pin::pin!(write(&connection, &bytes));
+    if tokio::time::timeout(patience, &mut written).await.is_ok() {
+        // Of a link that breaks the peer's task hears by itself.
+        return;
+    }
+    stuck(Stuck::Frame(bytes.clone()));
+    if let Ok(Ok(())) = tokio::time::timeout(STREAM, written).await {
+        stuck(Stuck::NoMore(Link::Quic(connection.clone())));
+    }
+}
+
+/// Until the peer has acknowledged all of it.
 async fn write(connection: &quinn::Connection, bytes: &[u8]) -> io::Result<()> {
     let mut stream = connection.open_uni().await?;
     stream.write_all(bytes).await?;
     stream.finish()?;
+    stream.stopped().await?;
     Ok(())
 }
 

@@ -26,7 +26,8 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use crate::{
     carry::{self, Carried, Carrier},
     identity::Identity,
-    link::{Link, QUESTIONS, SILENCE, STREAMS, open_tcp, peer_of, read_quic},
+    link::{Link, QUESTIONS, SILENCE, STREAMS, Stuck, open_tcp, peer_of, read_quic},
+    peer::{Peer, ToPeer},
     tls::{self, Revoked, Tls},
 };
 
@@ -45,9 +46,6 @@ const IDLE: Duration = Duration::from_mins(2);
 /// Frames that wait for a link to one peer.
 const WAITING: usize = 128;
 
-/// Links to one peer; it may have dialled while it was dialled.
-const MOST_LINKS: usize = 4;
-
 /// Handshakes of others at a time.
 const HANDSHAKES: usize = 64;
 
@@ -64,27 +62,6 @@ pub(crate) enum Heard {
     Asked {
         answer: oneshot::Sender<Vec<u8>>,
     },
-}
-
-enum ToPeer {
-    Send {
-        how: Channel,
-        bytes: Bytes,
-        addresses: Vec<String>,
-    },
-    /// A link that the peer opened, or that was opened without knowing its name.
-    Adopt(Link),
-    Ask {
-        answer: oneshot::Sender<Vec<u8>>,
-        addresses: Vec<String>,
-    },
-    /// A stream to the hub that this peer carries.
-    Carry {
-        answer: oneshot::Sender<Carried>,
-        addresses: Vec<String>,
-    },
-    /// Close all links.
-    Close,
 }
 
 /// Cheap to clone. Links close when the last clone's runtime ends or [`Links::close`] is called.
@@ -210,43 +187,41 @@ impl Links {
 
     /// One peer's task: sends what there is over the best link that is open.
     async fn serve(self, name: Name, mut receive: mpsc::Receiver<ToPeer>) {
-        let mut open: Vec<Link> = Vec::new();
-        let mut writing = JoinSet::new();
+        let mut peer = Peer::default();
         let mut rest = Instant::now();
         loop {
             let Ok(Some(message)) = timeout(IDLE, receive.recv()).await else { break };
-            open.retain(Link::is_open);
+            peer.forget_closed();
             match message {
-                // The newest first, and QUIC before TCP.
-                ToPeer::Adopt(link) => {
-                    let at = if matches!(link, Link::Quic(_)) { 0 } else { open.len() };
-                    open.insert(at, link);
-                    for surplus in open.drain(MOST_LINKS.min(open.len())..) {
-                        surplus.close();
-                    }
-                }
-                ToPeer::Close => open.drain(..).for_each(|it| it.close()),
+                ToPeer::Adopt(link) => peer.adopt(link),
+                ToPeer::Close => peer.close(),
                 ToPeer::Send { how, bytes, addresses } => {
-                    self.have_link(&name, &addresses, &mut open, &mut rest).await;
-                    if let Some(link) = open.first() {
-                        link.send(how, bytes, &mut writing);
-                    }
+                    self.have_link(&name, &addresses, &mut peer, &mut rest).await;
+                    peer.send(how, &bytes, || self.on_stuck(&name, &addresses));
                 }
                 ToPeer::Ask { answer, addresses } => {
-                    self.have_link(&name, &addresses, &mut open, &mut rest).await;
-                    if let Some(link) = open.first() {
-                        link.ask(answer, &mut writing);
+                    self.have_link(&name, &addresses, &mut peer, &mut rest).await;
+                    peer.ask(answer);
+                }
+                ToPeer::Stuck { bytes, addresses } => {
+                    if !peer.detour(&bytes) && rest <= Instant::now() {
+                        rest = Instant::now() + REST;
+                        tokio::spawn(self.clone().dial_detour(name.clone(), addresses, bytes));
                     }
                 }
                 ToPeer::Carry { answer, addresses } => {
-                    self.have_link(&name, &addresses, &mut open, &mut rest).await;
-                    if let Some(link) = open.first() {
-                        self.have_carried(link, name.clone(), addresses, answer);
-                    }
+                    self.have_link(&name, &addresses, &mut peer, &mut rest).await;
+                    let carrying = self.clone().carried(peer.best(), name.clone(), addresses);
+                    tokio::spawn(carrying.map(|it| it.map(|it| answer.send(it))));
                 }
+                ToPeer::Detour { link, bytes } => {
+                    peer.adopt(link);
+                    peer.detour(&bytes);
+                }
+                ToPeer::Carries(link) => peer.prefer(&link),
             }
         }
-        open.iter().for_each(Link::close);
+        peer.close();
         // Whoever sends now finds a closed queue, or none, and starts anew.
         receive.close();
         let mut peers = self.inner.peers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -255,45 +230,69 @@ impl Links {
         }
     }
 
+    /// What the peer's task is told of a stream that takes too long.
+    fn on_stuck(&self, name: &Name, addresses: &[String]) -> impl Fn(Stuck) + Send + 'static {
+        let (links, name, addresses) = (self.clone(), name.clone(), addresses.to_vec());
+        move |stuck| {
+            let message = match stuck {
+                Stuck::Frame(bytes) => ToPeer::Stuck { bytes, addresses: addresses.clone() },
+                Stuck::NoMore(link) => ToPeer::Carries(link),
+            };
+            let _ = links.peer(&name).try_send(message);
+        }
+    }
+
+    /// TLS on TCP beside a QUIC link that is stuck, with the frame that is.
+    async fn dial_detour(self, name: Name, addresses: Vec<String>, bytes: Bytes) {
+        for address in addresses {
+            let Ok(found) = tokio::net::lookup_host(address).await else { continue };
+            for address in found {
+                match timeout(HANDSHAKE, self.dial_tcp(address)).map(flat).await {
+                    Ok((peer, link)) if peer == name => {
+                        let _ = self.peer(&name).try_send(ToPeer::Detour { link, bytes });
+                        return;
+                    }
+                    Ok((_, link)) => link.close(),
+                    Err(error) => tracing::debug!(%address, %error, "no detour"),
+                }
+            }
+        }
+    }
+
     /// Dials where no link is open, unless that failed a moment ago.
     async fn have_link(
         &self,
         name: &Name,
         addresses: &[String],
-        open: &mut Vec<Link>,
+        peer: &mut Peer,
         rest: &mut Instant,
     ) {
-        if !open.is_empty() || Instant::now() < *rest {
+        if peer.has_link() || Instant::now() < *rest {
             return;
         }
         if let Some((_, link)) = self.dial(addresses, Some(name)).await {
-            open.push(link);
+            peer.adopt(link);
         } else {
             *rest = Instant::now() + REST;
             let _ = self.inner.heard.send(Heard::Undialable(name.clone())).await;
         }
     }
 
-    /// A stream over the link; beside it where it is one of frames only.
-    fn have_carried(
-        &self,
-        link: &Link,
+    /// A stream over the best link; beside it where that is one of frames only.
+    async fn carried(
+        self,
+        best: Option<Link>,
         by: Name,
         addresses: Vec<String>,
-        answer: oneshot::Sender<Carried>,
-    ) {
-        let (links, over_link) = (self.clone(), link.carried());
-        tokio::spawn(async move {
-            let carried = match over_link {
-                Some(opening) => timeout(HANDSHAKE, opening).map(flat).await,
-                None => timeout(HANDSHAKE, links.carried_by_tcp(&by, &addresses)).map(flat).await,
-            };
-            match carried {
-                // Who asked may have another by now.
-                Ok(carried) => drop(answer.send(carried)),
-                Err(error) => tracing::debug!(member = %by, %error, "does not carry to the hub"),
-            }
-        });
+    ) -> Option<Carried> {
+        let opening = match best?.carried() {
+            Some(opening) => opening.boxed(),
+            None => self.carried_by_tcp(&by, &addresses).boxed(),
+        };
+        let carried = timeout(HANDSHAKE, opening).map(flat).await;
+        carried
+            .inspect_err(|error| tracing::debug!(member = %by, %error, "does not carry to the hub"))
+            .ok()
     }
 
     async fn carried_by_tcp(&self, by: &Name, addresses: &[String]) -> io::Result<Carried> {

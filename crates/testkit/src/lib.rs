@@ -7,6 +7,8 @@ pub mod apps;
 pub mod cache;
 pub mod kube;
 pub mod kubectl;
+#[cfg(target_os = "linux")]
+pub mod network;
 pub mod ports;
 pub mod process;
 pub mod skip;

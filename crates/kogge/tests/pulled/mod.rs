@@ -41,20 +41,38 @@ pub fn now() -> Timestamp {
 /// A simulated cluster with an API on a socket.
 pub struct Member {
     pub kubectl: Kubectl,
-    _served: (SimMember, Serving, Runtime),
+    served: (SimMember, Serving, Runtime),
 }
 
 impl Member {
     pub fn start(dir: &Path, name: &str, hub: &Kubectl) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at(listener, dir, name, hub)
+    }
+
+    pub fn start_at(
+        listener: std::net::TcpListener,
+        dir: &Path,
+        name: &str,
+        hub: &Kubectl,
+    ) -> Self {
         let runtime = Runtime::new().unwrap();
         let kubeconfig = dir.join(format!("{name}.kubeconfig"));
-        let (sim, serving) = runtime.block_on(serve(name, &kubeconfig));
+        let (sim, serving) = runtime.block_on(serve(listener, name, &kubeconfig));
         let kubectl = Kubectl { binary: hub.binary.clone(), kubeconfig };
-        Self { kubectl, _served: (sim, serving, runtime) }
+        Self { kubectl, served: (sim, serving, runtime) }
+    }
+
+    pub fn faults(&self) -> &Faults {
+        self.served.0.faults()
     }
 }
 
-async fn serve(name: &str, kubeconfig: &Path) -> (SimMember, Serving) {
+async fn serve(
+    listener: std::net::TcpListener,
+    name: &str,
+    kubeconfig: &Path,
+) -> (SimMember, Serving) {
     let sim = SimMember::start(SimOptions {
         name: name.to_owned(),
         store: Arc::new(Embedded::in_memory()),
@@ -69,7 +87,8 @@ async fn serve(name: &str, kubeconfig: &Path) -> (SimMember, Serving) {
     let identity = authority.server(&["127.0.0.1".into()], now()).unwrap();
     let client_authority_pem = Some(authority.certificate_pem().to_owned());
     let tls = TlsConfig { identity, client_authority_pem, late: None };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let listener = TcpListener::from_std(listener).unwrap();
     let serving = listen(sim.server().clone(), listener, &tls, Vec::new()).unwrap();
     let admin = authority.client("admin", "system:masters", now()).unwrap();
     let beside = |extension: &str, pem: &str| {

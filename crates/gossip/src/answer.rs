@@ -34,7 +34,9 @@ impl Node {
         if seq == 0 {
             return;
         }
-        let turn = self.turns.give(self.table.hash_of(from), self.now);
+        // Others look at it for somebody else, or do not know yet who observes it.
+        let observes = peer.is_some_and(|at| self.table.observers(self.me).any(|it| it == at));
+        let turn = if observes { self.turns.give(self.table.hash_of(from), self.now) } else { 0 };
         let frame = Frame::Ack { seq, root: self.table.root(), next_ms: turn / MS };
         match peer {
             Some(at) => self.send_at(at, how, &frame),

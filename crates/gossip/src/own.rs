@@ -60,6 +60,7 @@ impl Node {
     pub(crate) fn live_again(&mut self) {
         self.own.incarnation = (self.own.incarnation + 1).min(MAX_INCARNATION);
         self.out.push(Action::Persist { incarnation: self.own.incarnation });
+        let words = self.table.members[self.me].links();
         let body = self.own.head.body();
         self.publish(Slot::Head, &body);
         self.own.head_sent = self.now;
@@ -69,9 +70,7 @@ impl Node {
                 self.publish(slot, said.body());
             }
         }
-        if !self.own.links.0.is_empty() {
-            self.publish_links();
-        }
+        self.publish_links(&words);
     }
 
     fn publish(&mut self, slot: Slot, body: &[u8]) {
@@ -135,20 +134,20 @@ impl Node {
         self.own.links_due = Some(self.own.links_due.map_or(due, |it| it.min(due)));
     }
 
-    fn publish_links(&mut self) {
+    /// Says what is to be said, where until now it was `before`. A new life begins without words,
+    /// so that those that it does not repeat are void without being withdrawn.
+    fn publish_links(&mut self, before: &Links) {
         self.own.links_due = None;
-        let before = self.table.members[self.me].links();
-        let body = self.own.links.body();
-        self.publish(Slot::Links, &body);
-        self.words_changed(self.me, &before, &self.own.links.clone());
+        if self.table.members[self.me].links() != self.own.links {
+            let body = self.own.links.body();
+            self.publish(Slot::Links, &body);
+        }
+        self.words_changed(self.me, before, &self.own.links.clone());
     }
 
     pub(crate) fn own_due(&mut self) {
         if self.own.links_due.is_some_and(|it| it <= self.now) {
-            self.own.links_due = None;
-            if self.table.members[self.me].links() != self.own.links {
-                self.publish_links();
-            }
+            self.publish_links(&self.table.members[self.me].links());
         }
         if self.own.head_due.is_some_and(|it| it <= self.now) {
             self.own.head_due = None;

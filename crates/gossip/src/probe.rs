@@ -87,6 +87,9 @@ impl Node {
                 self.subjects.push(Subject::new(at, due, false));
             }
         }
+        let observers: Vec<u64> =
+            self.table.observers(self.me).map(|it| self.table.members[it].hash).collect();
+        self.turns.keep(&observers);
         let spoken: Vec<u64> = self.own.links.0.iter().map(|it| it.subject).collect();
         for subject in spoken {
             let at = self.table.find(subject);
@@ -309,28 +312,31 @@ impl Node {
 
 /// Whose turn it is to look at this member: its observers, a second apart.
 #[derive(Debug, Default)]
-pub(crate) struct Turns {
-    given: Vec<(u64, Micros)>,
-    last: Micros,
-}
+pub(crate) struct Turns(Vec<(u64, Micros)>);
 
 impl Turns {
     const APART: Micros = SECOND;
-    const KEPT: usize = 2 * crate::ring::OBSERVERS;
 
-    /// In how long the observer is to come again.
+    /// In how long the observer is to come again: at the first moment that no other has.
     pub fn give(&mut self, observer: u64, now: Micros) -> Micros {
-        self.given.retain(|it| now < it.1);
+        self.0.retain(|it| now < it.1);
         // Who comes again before its turn is told the same turn.
-        if let Some(turn) = self.given.iter().find(|it| it.0 == observer) {
+        if let Some(turn) = self.0.iter().find(|it| it.0 == observer) {
             return turn.1 - now;
         }
-        let turn = (self.last + Self::APART).clamp(now + Self::APART, now + TURNS.end);
-        self.last = turn;
-        if self.given.len() < Self::KEPT {
-            self.given.push((observer, turn));
-        }
+        let first = now + Self::APART;
+        let after = self.0.iter().map(|it| it.1 + Self::APART);
+        let free = |turn: &Micros| {
+            first <= *turn && self.0.iter().all(|it| Self::APART <= it.1.abs_diff(*turn))
+        };
+        let turn = after.chain([first]).filter(free).min().unwrap_or(first);
+        self.0.push((observer, turn));
         turn - now
+    }
+
+    /// Those that observe no longer would leave gaps.
+    pub fn keep(&mut self, observers: &[u64]) {
+        self.0.retain(|it| observers.contains(&it.0));
     }
 }
 
@@ -351,6 +357,18 @@ mod tests {
         }
         let late = seen.windows(2).skip(10).map(|it| it[1] - it[0]);
         assert!(late.clone().all(|it| (900 * MS..=1_100 * MS).contains(&it)), "{seen:?}");
+    }
+
+    #[test]
+    fn turns_of_those_that_observe_no_longer_are_given_again() {
+        let mut turns = Turns::default();
+        for observer in 0..5 {
+            assert_eq!(turns.give(observer, 0), (observer + 1) * SECOND);
+        }
+        turns.keep(&[0, 3]);
+        assert_eq!(turns.give(7, 0), 2 * SECOND);
+        assert_eq!(turns.give(8, 0), 3 * SECOND);
+        assert_eq!(turns.give(9, 0), 5 * SECOND);
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! News that waits to be sent, and news that waits to be acknowledged. Both are bounded, the
 //! newest of one (peer, owner, slot) wins, and when full the least urgent goes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::id::{MS, Micros};
 use crate::record::{Record, Slot};
 use crate::ring::Part;
 
-/// The most entries of either queue.
-pub const MAX_QUEUE: usize = 4_096;
+/// The most entries of either queue. When a split of 1,000 members heals, each says something new,
+/// and those that serve an eighth of a tree have some 5,000 frames to send at once.
+pub const MAX_QUEUE: usize = 16_384;
 
 /// Frames of news that may go out at once, and the time in which as many more may.
 const BURST: u32 = 512;
@@ -108,11 +109,11 @@ pub(crate) struct Sent {
     pub due: Micros,
 }
 
-/// By peer and record.
+/// By peer and record, and in the order in which they are due.
 #[derive(Debug, Default)]
 pub(crate) struct Unacknowledged {
     sent: BTreeMap<(usize, u64), Sent>,
-    due: Option<Micros>,
+    dues: BTreeSet<(Micros, (usize, u64))>,
 }
 
 impl Unacknowledged {
@@ -121,22 +122,22 @@ impl Unacknowledged {
     }
 
     pub fn due(&self) -> Option<Micros> {
-        self.due
+        self.dues.first().map(|it| it.0)
     }
 
     pub fn take(&mut self, to: usize, record: u64) -> Option<Sent> {
-        let sent = self.sent.remove(&(to, record));
-        if self.sent.is_empty() {
-            self.due = None;
-        }
-        sent
+        let key = (to, record);
+        let sent = self.sent.remove(&key)?;
+        self.dues.remove(&(sent.due, key));
+        Some(sent)
     }
 
     /// What is on its way to one peer is due at `due`, as if it had been tried that often.
     pub fn hasten(&mut self, to: usize, tries: u8, due: Micros) {
-        for (_, sent) in self.sent.range_mut((to, 0)..=(to, u64::MAX)) {
+        for (key, sent) in self.sent.range_mut((to, 0)..=(to, u64::MAX)) {
+            self.dues.remove(&(sent.due, *key));
             (sent.tries, sent.due) = (sent.tries.max(tries), due.min(sent.due));
-            self.due = Some(self.due.map_or(due, |it| it.min(due)));
+            self.dues.insert((sent.due, *key));
         }
     }
 
@@ -150,8 +151,8 @@ impl Unacknowledged {
         let range = (to, 0)..=(to, u64::MAX);
         let outdated: Vec<_> =
             self.sent.range(range).filter(|it| older(it.1)).map(|it| *it.0).collect();
-        for key in outdated {
-            self.sent.remove(&key);
+        for (to, record) in outdated {
+            self.take(to, record);
         }
         if MAX_QUEUE <= self.sent.len() {
             let least = self
@@ -159,17 +160,22 @@ impl Unacknowledged {
                 .iter()
                 .max_by_key(|it| (urgency(it.1.news.record.slot), it.1.tries, it.1.at));
             let least = least.map(|it| *it.0);
-            least.and_then(|key| self.sent.remove(&key));
+            least.and_then(|(to, record)| self.take(to, record));
         }
-        self.due = Some(self.due.map_or(sent.due, |it| it.min(sent.due)));
-        self.sent.insert((to, sent.news.record.short()), sent);
+        let record = sent.news.record.short();
+        self.take(to, record);
+        self.dues.insert((sent.due, (to, record)));
+        self.sent.insert((to, record), sent);
     }
 
-    /// Takes what is due out.
+    /// Takes what is due out, the longest due first.
     pub fn take_due(&mut self, now: Micros) -> Vec<Sent> {
-        let due: Vec<_> = self.sent.iter().filter(|it| it.1.due <= now).map(|it| *it.0).collect();
-        let taken = due.iter().filter_map(|key| self.sent.remove(key)).collect();
-        self.due = self.sent.values().map(|it| it.due).min();
+        let mut taken = Vec::new();
+        while let Some((due, (to, record))) = self.dues.first().copied()
+            && due <= now
+        {
+            taken.extend(self.take(to, record));
+        }
         taken
     }
 }

@@ -28,6 +28,8 @@ struct Seen {
     stamps: [Option<Stamp>; Slot::ALL.len()],
     floor: Option<Floor>,
     state: Option<State>,
+    /// Since when it is in that state.
+    since: Micros,
 }
 
 /// See the module.
@@ -44,7 +46,7 @@ pub struct Checker {
 impl Checker {
     /// A member runs from now on: its `life` tells its starts apart.
     pub fn started(&mut self, name: &Name, life: u64, now: Micros) {
-        let _ = life;
+        self.seen.retain(|(by, _), (before, _)| by != name || *before == life);
         let truth = self.truth.entry(name.clone()).or_default();
         (truth.runs, truth.disturbed, truth.since) = (true, false, now);
     }
@@ -123,7 +125,9 @@ impl Checker {
         now: Micros,
     ) {
         let seen = self.seen(by, life, of);
-        seen.state = Some(state);
+        if seen.state.replace(state) != Some(state) {
+            seen.since = now;
+        }
         let floor = seen.floor;
         let void = floor.is_some_and(|it| incarnation <= it.incarnation);
         if state != State::Removed && void && by != of {
@@ -149,8 +153,8 @@ impl Checker {
         })
     }
 
-    /// Looks at all views at a moment: after calm, the well are alive to the well, and who does not
-    /// run is not.
+    /// Looks at all views at a moment: after calm, the well are alive to the well, and not suspected
+    /// for longer than the bound; who does not run is not alive.
     pub fn look(&mut self, now: Micros) {
         if !Self::long(self.calm, now) {
             return;
@@ -165,6 +169,10 @@ impl Checker {
             match seen.state {
                 Some(State::Dead | State::Left | State::Removed) if self.well(of, now) => {
                     wrong.push(format!("{by}: {of} is {:?}, and is well", seen.state));
+                }
+                // Loss makes suspects for a moment, not for good.
+                Some(State::Suspect) if self.well(of, now) && Self::long(Some(seen.since), now) => {
+                    wrong.push(format!("{by}: {of} stays suspected, and is well"));
                 }
                 Some(State::Alive | State::Suspect) if dead && !truth.left && !truth.removed => {
                     wrong.push(format!("{by}: {of} is {:?}, and does not run", seen.state));

@@ -273,7 +273,16 @@ fn the_checker_refuses_each_kind_of_broken_trace() {
             it.member(&of[0], 1, &of[1], State::Dead, 1, 1);
             it.look(late);
         },
-        "and is well",
+        "is Some(Dead), and is well",
+    );
+    refuses(
+        |it, of| {
+            it.member(&of[0], 1, &of[1], State::Suspect, 1, 1);
+            it.member(&of[0], 1, &of[1], State::Suspect, 2, BOUND);
+            it.look(BOUND);
+            it.look(late);
+        },
+        "stays suspected",
     );
     refuses(
         |it, of| {

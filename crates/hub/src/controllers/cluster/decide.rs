@@ -17,7 +17,7 @@ use kogge_api::{
 use kogge_member::ObjectKey;
 
 use super::credentials::{Access, Missing, join_command, secret_key};
-use super::silence;
+use super::{recovery, silence};
 
 /// As agents report it.
 const UNREACHABLE: &str = "ClusterNotReachable";
@@ -50,6 +50,8 @@ pub(super) struct Observed {
     pub heard: Option<Timestamp>,
     /// When the hub started.
     pub since: Timestamp,
+    /// What the hub waits for before it decides anything.
+    pub recovering: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -179,6 +181,7 @@ fn status(seen: &Observed, cluster: &Cluster) -> ClusterStatus {
         fill(&mut status, state);
     }
     set_condition(&mut status.conditions, ready(seen, cluster), seen.now);
+    recovery::tell(&mut status.conditions, seen, cluster);
     let known = status.conditions.iter().any(|it| it.kind == HELD);
     let waiting = seen.held.filter(|_| !is_approved(seen));
     if known || waiting.is_some() {

@@ -16,6 +16,7 @@ fn cluster(ready: Result<(), Unready>) -> Observed {
         held: None,
         heard: None,
         since: Timestamp::UNIX_EPOCH,
+        recovering: None,
     }
 }
 

@@ -20,7 +20,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use kogge_agent::{
     Config, Kept, Telling,
-    wire::{Farewell, Wire},
+    wire::{Farewell, Hearing, Wire},
 };
 use kogge_apiserver::pki;
 use kogge_hub::pull::{AUTHORITY_PATH, Introduction};
@@ -146,18 +146,18 @@ async fn leave(
 /// Tells the hub and the fleet by which way the hub is reached, and takes another when it falls
 /// silent.
 async fn tell_ways(ways: &Ways, wire: &Wire, telling: &Telling) {
-    let (mut carrier, mut heard) = (ways.carrier(), wire.heard());
+    let (mut carrier, mut hearing) = (ways.carrier(), wire.hearing());
     loop {
-        let is_heard = *heard.borrow_and_update();
+        let who = *hearing.borrow_and_update();
         let carried_by = carrier.borrow_and_update().clone();
-        telling.hub_link(is_heard == Some(true) && carried_by.is_none());
+        telling.hub_link(who == Some(Hearing::Hub) && carried_by.is_none());
         wire.carried_by(carried_by.map(|it| it.to_string()));
-        if is_heard == Some(false) {
+        if who == Some(Hearing::Nobody) {
             ways.hang_up();
         }
         tokio::select! {
             Ok(()) = carrier.changed() => {}
-            Ok(()) = heard.changed() => {}
+            Ok(()) = hearing.changed() => {}
             else => return,
         }
     }

@@ -46,6 +46,10 @@ pub enum ToAgent {
     Desired(Desired),
     /// The hub is there, and has nothing to say.
     Alive,
+    /// The hub is there, and its state is in doubt: what it wanted before holds.
+    Waits {
+        why: String,
+    },
     /// This agent is not needed, or no longer. `hub` is the store of the hub that says so.
     Gone {
         hub: String,
@@ -92,6 +96,8 @@ struct Inner {
     is_heard: watch::Sender<Option<bool>>,
     /// The member that carries what is said.
     carrier: Mutex<Option<String>>,
+    /// Who was heard when the hub was last listened to; not known at first.
+    hearing: Mutex<Option<Hearing>>,
 }
 
 impl Wire {
@@ -106,6 +112,7 @@ impl Wire {
             gone: watch::Sender::new(None),
             is_heard: watch::Sender::new(None),
             carrier: Mutex::default(),
+            hearing: Mutex::default(),
         });
         let sending = AbortOnDrop(tokio::spawn(inner.clone().send_for_ever()));
         Self { inner, _sending: sending }
@@ -144,8 +151,8 @@ impl HubLink for Wire {
         let inner = self.inner.clone();
         streamed(move |send| async move {
             match inner.listen(&send).await {
-                Ok(()) => inner.note_heard(false, "it fell silent"),
-                Err(error) => inner.note_heard(false, &error.chain()),
+                Ok(()) => inner.note(Hearing::Nobody, "it fell silent"),
+                Err(error) => inner.note_error(&error),
             }
         })
     }
@@ -166,12 +173,16 @@ impl Inner {
         while let Ok(Some(line)) = timeout(SILENCE, lines.next()).await {
             match serde_json::from_str(&line?) {
                 Ok(ToAgent::Alive) => {}
+                Ok(ToAgent::Waits { why }) => {
+                    self.note(Hearing::Hub, "");
+                    let cluster = self.cluster.as_str();
+                    tracing::warn!(cluster, why, "the hub waits for its state, and is not obeyed");
+                    self.tell_all_again();
+                }
                 Ok(ToAgent::Desired(desired)) => {
                     if matches!(desired, Desired::Begin { .. }) {
-                        self.note_heard(true, "");
-                        // It may have been away, and know nothing of what was said before.
-                        self.outbox().all_again();
-                        self.news.notify_one();
+                        self.note(Hearing::Hub, "");
+                        self.tell_all_again();
                     }
                     if send.send(desired).await.is_err() {
                         return Ok(());
@@ -180,8 +191,8 @@ impl Inner {
                 Ok(ToAgent::Gone { hub, farewell }) if hub == self.hub => {
                     self.gone.send_replace(Some(farewell));
                 }
-                Ok(ToAgent::Gone { hub, farewell }) => self.note_heard(
-                    false,
+                Ok(ToAgent::Gone { hub, farewell }) => self.note(
+                    Hearing::Another,
                     &format!(
                         "the hub lost its state, or is another: it is {hub} and was {}; what it \
                          wanted before is kept up ({})",
@@ -195,17 +206,37 @@ impl Inner {
         Ok(())
     }
 
-    /// Says so when the hub comes or goes, and not at each attempt.
-    fn note_heard(&self, is_heard: bool, why: &str) {
-        if self.is_heard.send_replace(Some(is_heard)) == Some(is_heard) {
+    /// The hub may have been away, and know nothing of what was said before.
+    fn tell_all_again(&self) {
+        self.outbox().all_again();
+        self.news.notify_one();
+    }
+
+    fn note_error(&self, error: &Error) {
+        let chain = error.chain();
+        if !chain.contains("certificate") {
+            return self.note(Hearing::Nobody, &chain);
+        }
+        let help = "if the hub lost its disk, give it its identity back (kogge hub --identity \
+            FILE), or join anew with a token (kogge token create); until then what it wanted is \
+            kept up";
+        self.note(Hearing::Another, &format!("{chain}; {help}"));
+    }
+
+    /// Says so when that changes, and not at each attempt.
+    fn note(&self, hearing: Hearing, why: &str) {
+        self.is_heard.send_replace(Some(hearing == Hearing::Hub));
+        let mut before = self.hearing.lock().unwrap_or_else(PoisonError::into_inner);
+        if *before == Some(hearing) {
             return;
         }
         let cluster = self.cluster.as_str();
-        if is_heard {
+        if hearing == Hearing::Hub {
             tracing::info!(cluster, "the hub is heard");
         } else {
             tracing::warn!(cluster, "the hub is not heard, and dialled again: {why}");
         }
+        *before = Some(hearing);
     }
 
     async fn send_for_ever(self: Arc<Self>) {
@@ -254,6 +285,15 @@ impl Inner {
     fn outbox(&self) -> std::sync::MutexGuard<'_, Outbox> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Who answers where the hub is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hearing {
+    Hub,
+    Nobody,
+    /// Somebody with another authority, or with another store.
+    Another,
 }
 
 /// A task that ends with its holder.

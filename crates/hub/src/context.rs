@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use kogge_member::{Client, Error, ObjectKey, Resource};
 use serde_json::{Value, json};
 
-use crate::{cache::Cache, events::Recorder, works::Works};
+use crate::{cache::Cache, events::Recorder, recovery::Recovery, roll::Roll, works::Works};
 
 #[derive(Clone)]
 pub(crate) struct Context {
@@ -16,6 +16,8 @@ pub(crate) struct Context {
     pub works: Works,
     pub events: Recorder,
     pub now: fn() -> Timestamp,
+    pub recovery: Recovery,
+    pub roll: Roll,
 }
 
 pub(crate) type Shared = Arc<Context>;

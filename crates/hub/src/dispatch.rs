@@ -15,6 +15,7 @@ use crate::{
     decisions::Decisions,
     events::Event,
     policies::Policies,
+    recovery::Recovery,
     reports::News,
     runner::{self, Controller, Handle},
 };
@@ -30,9 +31,13 @@ pub(crate) struct Wired {
     pub handle: Handle,
 }
 
-pub(crate) fn wire<C: Controller>(controller: C, tasks: &mut JoinSet<()>) -> Wired {
+pub(crate) fn wire<C: Controller>(
+    controller: C,
+    recovery: &Recovery,
+    tasks: &mut JoinSet<()>,
+) -> Wired {
     let controller = Arc::new(controller);
-    let handle = runner::start(controller.clone(), tasks);
+    let handle = runner::start(controller.clone(), recovery.subscribe(), tasks);
     let concerns = Arc::new(move |change: &Changed| controller.concerns(change));
     Wired { name: C::NAME, concerns, handle }
 }
@@ -117,6 +122,11 @@ impl Dispatch {
             }
         }
         self.hub.works.complete();
+        for key in self.hub.cache.keys(|it| it.0 == cluster::GROUP && it.1 == "Cluster") {
+            if let Some(handle) = self.handle("cluster") {
+                handle.look_at(key);
+            }
+        }
     }
 
     fn tell(&self, change: &Changed) {

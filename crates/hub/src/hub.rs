@@ -27,7 +27,9 @@ use crate::{
     moves::Moves,
     policies::Policies,
     pull::{self, Agents},
+    recovery::{Recovering, Recovery},
     reports::Reports,
+    roll::Roll,
     verdicts::Verdicts,
     works::{Works, WorksController},
 };
@@ -47,6 +49,8 @@ pub struct Options {
 pub enum StartError {
     #[error("could not start the hub's API server")]
     ApiServer(#[from] kogge_apiserver::StartError),
+    #[error("could not read whether the hub waits for its state")]
+    Recovery(#[source] std::io::Error),
     #[error("could not say what agents may do")]
     Grant(#[from] kogge_member::Error),
 }
@@ -70,6 +74,7 @@ impl Hub {
 
     /// A hub that agents can dial, if it is given what it needs to let them in.
     pub async fn start_with(options: Options, agents: Option<Agents>) -> Result<Self, StartError> {
+        let recovery = open_recovery(&options)?;
         let policies = Policies::default();
         let cache = Cache::default();
         let config = Config {
@@ -87,9 +92,11 @@ impl Hub {
         let hub: Shared = Arc::new(Context {
             cache,
             client: client.clone(),
-            works: Works::new(id),
+            works: Works::new(id, recovery.is_on()),
             events,
             now: options.now,
+            recovery: recovery.clone(),
+            roll: Roll::default(),
         });
         let mut tasks = JoinSet::new();
         pull::grant(&client).await?;
@@ -108,14 +115,26 @@ impl Hub {
         );
         let mut controllers =
             start_controllers(&hub, &policies, &reports, &decisions, moves, &mut tasks);
-        controllers.push(wire(failover, &mut tasks));
-        controllers.push(wire(SourceController::new(hub.clone(), git.clone()), &mut tasks));
-        controllers.push(wire(KustomizationController::new(hub.clone(), git), &mut tasks));
+        controllers.push(wire(failover, &recovery, &mut tasks));
+        controllers.push(wire(
+            SourceController::new(hub.clone(), git.clone()),
+            &recovery,
+            &mut tasks,
+        ));
+        controllers.push(wire(
+            KustomizationController::new(hub.clone(), git),
+            &recovery,
+            &mut tasks,
+        ));
         let gossip = Listening::default();
         let mut added = Added::default();
         if let Some(agents) = agents {
             added = pull::added(&hub, &reports, &gossip, &agents);
-            controllers.push(wire(SigningController::new(hub.clone(), agents), &mut tasks));
+            controllers.push(wire(
+                SigningController::new(hub.clone(), agents),
+                &recovery,
+                &mut tasks,
+            ));
         }
         let dispatch = Dispatch { hub: hub.clone(), policies, decisions, controllers };
         let dispatch = Arc::new(dispatch);
@@ -147,10 +166,24 @@ impl Hub {
         self.reports.cluster(name)
     }
 
+    /// Whether the hub waits for its state, and why.
+    pub fn recovering(&self) -> Option<Recovering> {
+        self.context.recovery.get()
+    }
+
     /// Where the fleet's word about its clusters is told, by who listens to it.
     pub fn verdicts(&self) -> &Verdicts {
         &self.verdicts
     }
+}
+
+/// Whether the hub waits for its state, said in its log too.
+fn open_recovery(options: &Options) -> Result<Recovery, StartError> {
+    let recovery = Recovery::open(&options.data_dir).map_err(StartError::Recovery)?;
+    if let Some(recovering) = recovery.get() {
+        tracing::warn!("the hub recovers: {}", recovering.message());
+    }
+    Ok(recovery)
 }
 
 fn start_controllers(
@@ -163,11 +196,19 @@ fn start_controllers(
 ) -> Vec<Wired> {
     let (hub, reports, decisions) = (|| hub.clone(), || reports.clone(), || decisions.clone());
     vec![
-        wire(ClusterController::new(hub(), reports()), tasks),
-        wire(FederationController::new(hub(), reports()), tasks),
-        wire(AutoscalerController::new(hub(), policies.clone(), reports()), tasks),
-        wire(PlacementController::new(hub(), policies.clone(), reports(), decisions()), tasks),
-        wire(WorksController::new(hub().cache.clone(), hub().works.clone()), tasks),
-        wire(StatusController::new(hub(), reports(), decisions(), moves), tasks),
+        wire(ClusterController::new(hub(), reports()), &hub().recovery, tasks),
+        wire(FederationController::new(hub(), reports()), &hub().recovery, tasks),
+        wire(AutoscalerController::new(hub(), policies.clone(), reports()), &hub().recovery, tasks),
+        wire(
+            PlacementController::new(hub(), policies.clone(), reports(), decisions()),
+            &hub().recovery,
+            tasks,
+        ),
+        wire(
+            WorksController::new(hub().cache.clone(), hub().works.clone()),
+            &hub().recovery,
+            tasks,
+        ),
+        wire(StatusController::new(hub(), reports(), decisions(), moves), &hub().recovery, tasks),
     ]
 }

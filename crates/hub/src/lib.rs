@@ -21,7 +21,9 @@ mod lock;
 mod moves;
 mod policies;
 pub mod pull;
+mod recovery;
 mod reports;
+mod roll;
 mod room;
 mod runner;
 mod verdicts;
@@ -33,6 +35,7 @@ pub use controllers::{
 };
 pub use gossip::{Admission, FleetGossip, GossipError, GossipOptions, uid_of};
 pub use hub::{Hub, Options, StartError};
+pub use recovery::{COMMAND as RECOVERED, Recovering, mark};
 pub use verdicts::{Verdict, Verdicts};
 
 /// Whether an object may run on clusters at all; what steers the hub never does.

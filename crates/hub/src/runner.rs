@@ -17,7 +17,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::cache::Changed;
+use crate::{cache::Changed, recovery::Recovering};
 
 /// First and longest wait after a failure.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_mins(1));
@@ -36,6 +36,9 @@ pub(crate) trait Controller: Send + Sync + 'static {
 
     /// How long news of a key are gathered before it is reconciled.
     const GATHER: Duration = Duration::ZERO;
+
+    /// Whether it decides where things are: then it waits while the hub's state is in doubt.
+    const DECIDES: bool = false;
 
     /// The keys that a change concerns.
     fn concerns(&self, change: &Changed) -> Vec<ObjectKey>;
@@ -77,12 +80,17 @@ impl Handle {
     }
 }
 
-pub(crate) fn start<C: Controller>(controller: Arc<C>, tasks: &mut JoinSet<()>) -> Handle {
+pub(crate) fn start<C: Controller>(
+    controller: Arc<C>,
+    recovering: watch::Receiver<Option<Recovering>>,
+    tasks: &mut JoinSet<()>,
+) -> Handle {
     let (send, receive) = mpsc::unbounded_channel();
     let (settled, idle) = watch::channel(false);
     let queue = Queue {
         controller,
         receive,
+        recovering,
         settled,
         primed: false,
         due: BTreeMap::new(),
@@ -98,6 +106,7 @@ pub(crate) fn start<C: Controller>(controller: Arc<C>, tasks: &mut JoinSet<()>) 
 struct Queue<C> {
     controller: Arc<C>,
     receive: mpsc::UnboundedReceiver<Message>,
+    recovering: watch::Receiver<Option<Recovering>>,
     settled: watch::Sender<bool>,
     primed: bool,
     /// When each waiting key is due, and the same in order of time.
@@ -121,7 +130,10 @@ impl<C: Controller> Queue<C> {
     async fn run(mut self) {
         let mut running: JoinSet<Finished> = JoinSet::new();
         loop {
-            self.start_due(&mut running);
+            let waits = C::DECIDES && self.recovering.borrow_and_update().is_some();
+            if !waits {
+                self.start_due(&mut running);
+            }
             let next = self.order.first().map_or_else(|| Instant::now() + IDLE, |(at, _)| *at);
             tokio::select! {
                 message = self.receive.recv() => match message {
@@ -136,7 +148,8 @@ impl<C: Controller> Queue<C> {
                         self.finish(&key, result);
                     }
                 }
-                () = tokio::time::sleep_until(next), if running.len() < C::AT_ONCE => {}
+                Ok(()) = self.recovering.changed() => {}
+                () = tokio::time::sleep_until(next), if running.len() < C::AT_ONCE && !waits => {}
             }
         }
     }
@@ -243,7 +256,7 @@ mod tests {
     async fn a_reconcile_that_panics_is_tried_again() {
         let mut tasks = JoinSet::new();
         let nervous = Arc::new(Nervous::default());
-        let handle = start(nervous.clone(), &mut tasks);
+        let handle = start(nervous.clone(), watch::channel(None).1, &mut tasks);
         let keys = ["a", "b"].map(|it| ObjectKey::new("", "ConfigMap", "shop", it));
         for key in &keys {
             handle.look_at(key.clone());

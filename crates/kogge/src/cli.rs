@@ -6,7 +6,7 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::commands::{
-    agent, apply, failover, gossip, hub, init, join, sim, token, unjoin, up, why,
+    agent, apply, failover, gossip, hub, identity, init, join, sim, token, unjoin, up, why,
 };
 
 /// Many Kubernetes clusters, used as one
@@ -35,6 +35,7 @@ enum Command {
     Hub(hub::Args),
     Agent(agent::Args),
     Token(token::Args),
+    Identity(identity::Args),
     Init(init::Args),
     Apply(apply::Args),
     Why(why::Args),
@@ -73,6 +74,7 @@ impl Cli {
             Command::Hub(args) => hub::run(args, out).await,
             Command::Agent(args) => Box::pin(agent::run(args, out)).await,
             Command::Token(args) => token::run(args, out).await,
+            Command::Identity(args) => identity::run(args, out).await,
             Command::Init(args) => init::run(args, out),
             Command::Apply(args) => apply::run(args, out).await,
             Command::Why(args) => why::run(args, out).await,

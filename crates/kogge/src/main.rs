@@ -4,6 +4,7 @@ mod cli;
 mod clock;
 mod commands;
 mod data_dir;
+mod hub_identity;
 mod kubeconfig;
 mod serving;
 mod stop;

@@ -217,7 +217,13 @@ impl Loop {
             tokio::select! {
                 Some(heard) = heard.recv() => self.on_heard(heard),
                 command = asked.recv() => match command {
-                    Some(command) => self.on_command(command),
+                    Some(command) => {
+                        if matches!(command, Command::Floor(_)) {
+                            // What it says of a member is said once.
+                            keep.reset_immediately();
+                        }
+                        self.on_command(command);
+                    }
                     None => break,
                 },
                 () = tokio::time::sleep_until(self.clock.at(self.node.wakes_at())) => {

@@ -31,11 +31,18 @@ pub struct Options {
     pub kept_bytes: usize,
     /// Checked when something is written.
     pub kept_for: Duration,
+    /// The identity of a store that is made; any unless given. One that is there keeps its own.
+    pub id: Option<Uuid>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { kept_events: 10_000, kept_bytes: 32 << 20, kept_for: Duration::from_mins(5) }
+        Self {
+            kept_events: 10_000,
+            kept_bytes: 32 << 20,
+            kept_for: Duration::from_mins(5),
+            id: None,
+        }
     }
 }
 
@@ -67,7 +74,7 @@ impl Embedded {
     pub fn in_memory_with(options: Options) -> Self {
         let shared = Shared::new(State::new([], 0, options.keep()));
         let writer = Writer::Memory(Mutex::new(()));
-        Self { id: Uuid::new_v4(), shared, writer, directory: None }
+        Self { id: options.id.unwrap_or_else(Uuid::new_v4), shared, writer, directory: None }
     }
 
     /// The store of a directory, made if it is missing. Blocks while it loads.
@@ -82,7 +89,7 @@ impl Embedded {
     }
 
     pub(crate) fn open_log(open: Opener, file: &Path, options: Options) -> Result<Self, OpenError> {
-        let (log, loaded) = Log::open(open, file.to_owned())?;
+        let (log, loaded) = Log::open(open, file.to_owned(), options.id)?;
         let id = log.id();
         let places: Places =
             loaded.entries.iter().map(|(it, place)| (it.key.clone(), *place)).collect();

@@ -76,7 +76,11 @@ pub(crate) struct Batch {
 
 impl Log {
     /// `file` is for errors only.
-    pub fn open(open: Opener, file: PathBuf) -> Result<(Self, Loaded), OpenError> {
+    pub fn open(
+        open: Opener,
+        file: PathBuf,
+        id: Option<Uuid>,
+    ) -> Result<(Self, Loaded), OpenError> {
         let failed = |file, source: redb::Error| OpenError::Failed { file, source: source.into() };
         let database = match open() {
             Ok(database) => database,
@@ -85,7 +89,7 @@ impl Log {
             }
             Err(error) => return Err(failed(file, error.into())),
         };
-        let found = identify(&database).map_err(|it| failed(file.clone(), it))?;
+        let found = identify(&database, id).map_err(|it| failed(file.clone(), it))?;
         if found.layout != KNOWN {
             return Err(OpenError::Layout { file, found: found.layout, known: KNOWN });
         }
@@ -123,7 +127,7 @@ impl Log {
     fn database(&mut self) -> Result<&Database, redb::Error> {
         if let Health::Failed { undo } = &self.health {
             let database = (self.open)()?;
-            let found = identify(&database)?;
+            let found = identify(&database, None)?;
             if found.id != self.id {
                 return Err(redb::Error::Corrupted("the file was replaced".to_owned()));
             }
@@ -162,8 +166,8 @@ struct Identity {
     revision: Revision,
 }
 
-/// Reads who this store is; a new one gets its id here.
-fn identify(database: &Database) -> Result<Identity, redb::Error> {
+/// Reads who this store is; a new one gets its id here, this one or any.
+fn identify(database: &Database, new: Option<Uuid>) -> Result<Identity, redb::Error> {
     let transaction = database.begin_write()?;
     transaction.open_table(RECORDS)?;
     let identity = {
@@ -177,7 +181,7 @@ fn identify(database: &Database) -> Result<Identity, redb::Error> {
         };
         Identity {
             layout: known(LAYOUT, KNOWN)?,
-            id: Uuid::from_u128(known(ID, Uuid::new_v4().as_u128())?),
+            id: Uuid::from_u128(known(ID, new.unwrap_or_else(Uuid::new_v4).as_u128())?),
             revision: u64::try_from(known(REVISION, 0)?).unwrap_or(u64::MAX),
         }
     };

@@ -3,6 +3,7 @@
 //! A bootstrap token (`token`) lets an agent ask for a certificate; `controllers/signing` gives it
 //! one; with it the agent gets its cluster's works and brings reports (`routes`).
 
+pub(crate) mod adopt;
 mod routes;
 mod token;
 
@@ -34,6 +35,9 @@ pub const AUTHORITY_PATH: &str = "/kogge/v1/authority";
 
 /// Where anybody who is known gets the fleet as its members see it; `?from=MEMBER` as that one does.
 pub const GOSSIP_PATH: &str = "/kogge/v1/gossip";
+
+/// Where an admin asks whether the hub waits for its state (GET), and says that it has it (POST).
+pub const RECOVERY_PATH: &str = "/kogge/v1/recovery";
 
 /// Where an agent is let into the gossip: an [`Asking`] for an [`crate::Admission`].
 pub fn admission_path(cluster: &str) -> String {

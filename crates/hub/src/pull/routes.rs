@@ -11,20 +11,21 @@ use kogge_agent::{
     link::{Desired, Report},
     wire::{ANSWER, BEAT, CARRIED_BY, Farewell, ToAgent},
 };
-use kogge_api::fleet::{Cluster, SyncMode};
 use kogge_apiserver::{
     Body, User,
     serve::{Beside, Draining, Incoming},
 };
 use kogge_gossip::Name;
-use kogge_member::ObjectKey;
 use serde_json::{Value, json};
 use tokio::time::{Interval, MissedTickBehavior};
 
-use super::{AUTHORITY_PATH, Asking, CLUSTERS, GOSSIP_PATH, user_of};
+use super::{
+    AUTHORITY_PATH, Asking, CLUSTERS, GOSSIP_PATH, RECOVERY_PATH,
+    adopt::{self, Agent},
+    user_of,
+};
 use crate::{
     context::Shared,
-    controllers::cluster,
     gossip::{FleetGossip, Listening, uid_of},
     reports::Reports,
 };
@@ -82,6 +83,9 @@ impl Routes {
         if path == GOSSIP_PATH && request.method() == Method::GET {
             return self.report(user, request.uri().query()).await;
         }
+        if path == RECOVERY_PATH {
+            return Ok(self.recovery(user, request.method()));
+        }
         let cluster = path.strip_prefix(PREFIX).and_then(|it| it.strip_prefix("clusters/"));
         let Some((name, what)) = cluster.and_then(|it| it.split_once('/')) else {
             return Err(refusal(404, "NotFound", &format!("there is nothing at {path}")));
@@ -91,25 +95,26 @@ impl Routes {
             return Err(refusal(403, "Forbidden", &message));
         }
         // Before that, a cluster that is not known may be one that was not read yet.
-        if !self.hub.works.is_complete() {
+        if !self.hub.works.is_complete() && !self.hub.recovery.is_on() {
             return Err(refusal(503, "ServiceUnavailable", "the hub is starting"));
         }
         let draining = request.extensions().get::<Draining>().cloned();
+        let id = user.uid.as_str();
         match (request.method(), what) {
-            (&Method::GET, "desired") => Ok(self.desired(name, &user.uid, draining)),
+            (&Method::GET, "desired") => {
+                self.take_back(name, id).await?;
+                Ok(self.desired(name, id, draining))
+            }
+            (&Method::POST, "reports" | "gossip")
+                if let Some(refused) = self.stranger(name, id) =>
+            {
+                Err(refused)
+            }
             (&Method::POST, "reports") => {
-                if let Some(Farewell { why, .. }) = self.not_needed(name, &user.uid) {
-                    return Err(refusal(403, "Forbidden", &why));
-                }
                 let carrier = carrier(request.uri().query());
                 self.take(name, carrier.as_deref(), request.into_body()).await
             }
-            (&Method::POST, "gossip") => {
-                if let Some(Farewell { why, .. }) = self.not_needed(name, &user.uid) {
-                    return Err(refusal(403, "Forbidden", &why));
-                }
-                self.admit(name, &user.uid, request.into_body()).await
-            }
+            (&Method::POST, "gossip") => self.admit(name, id, request.into_body()).await,
             _ => Err(refusal(404, "NotFound", &format!("there is nothing at {path}"))),
         }
     }
@@ -159,23 +164,57 @@ impl Routes {
         Ok(json_answer(&admission))
     }
 
+    /// What the hub waits for; a POST says that it waits no more.
+    fn recovery(&self, user: &User, method: &Method) -> Response<Body> {
+        if !user.is_master() {
+            let message = format!("only admins may do this, not {}", user.name);
+            return refusal(403, "Forbidden", &message);
+        }
+        let recovering = self.hub.recovery.get();
+        match (method, &recovering) {
+            (&Method::GET, _) => json_answer(&recovering),
+            (&Method::POST, None) => {
+                refusal(409, "Conflict", "the hub is not recovering: it waits for nothing")
+            }
+            (&Method::POST, Some(_)) => match self.hub.recovery.end() {
+                Ok(()) => json_answer(&recovering),
+                Err(error) => refusal(500, "InternalError", &error.to_string()),
+            },
+            _ => refusal(405, "MethodNotAllowed", "there is GET and POST"),
+        }
+    }
+
+    fn agent(&self, name: &str, id: &str) -> Agent {
+        adopt::agent(&self.hub, name, id)
+    }
+
+    /// What to answer to an agent that is no member's.
+    fn stranger(&self, name: &str, id: &str) -> Option<Response<Body>> {
+        match self.agent(name, id) {
+            Agent::Member => None,
+            Agent::Parts(Farewell { why, .. }) => Some(refusal(403, "Forbidden", &why)),
+            Agent::Stray => Some(refusal(503, "ServiceUnavailable", "it is no member yet")),
+            Agent::Waits(why) => Some(refusal(503, "ServiceUnavailable", &why)),
+        }
+    }
+
+    /// Makes a stray a member again. Who has left hears of it on its stream.
+    async fn take_back(&self, name: &str, id: &str) -> Result<(), Response<Body>> {
+        match self.agent(name, id) {
+            Agent::Member | Agent::Parts(_) => Ok(()),
+            Agent::Waits(why) => Err(refusal(503, "ServiceUnavailable", &why)),
+            Agent::Stray => {
+                let adopted = adopt::adopt(&self.hub, name, id).await;
+                adopted.map_err(|it| refusal(500, "InternalError", &it.chain()))
+            }
+        }
+    }
+
     /// Why a cluster's agent is not needed, if it is not.
     fn not_needed(&self, name: &str, id: &str) -> Option<Farewell> {
-        let key = ObjectKey::new(cluster::GROUP, "Cluster", "", name);
-        let found = self.hub.cache.value(&key).and_then(|it| serde_json::from_value(it).ok());
-        let found: Option<Cluster> = found;
-        let has_left = |why: String| Some(Farewell { why, has_left: true });
-        match found {
-            None => has_left(format!("{name} is no cluster of this fleet, or no longer")),
-            Some(it) if it.metadata.deletion_timestamp.is_some() => {
-                has_left(format!("{name} is leaving the fleet"))
-            }
-            Some(it) if it.spec.id != id => has_left(format!("{name} is another cluster now")),
-            Some(it) if it.spec.sync_mode != SyncMode::Pull => {
-                let why = format!("the hub dials {name} itself: its spec.syncMode is Push");
-                Some(Farewell { why, has_left: false })
-            }
-            Some(_) => None,
+        match self.agent(name, id) {
+            Agent::Parts(farewell) => Some(farewell),
+            Agent::Member | Agent::Stray | Agent::Waits(_) => None,
         }
     }
 
@@ -190,6 +229,7 @@ impl Routes {
             heartbeat,
             draining,
             ended: false,
+            waits: self.hub.recovery.get().map(|it| it.message()),
         };
         tracing::info!(cluster = name, "its agent has dialled");
         let lines = futures::stream::unfold(stream, |mut it| async move {
@@ -242,6 +282,8 @@ struct Stream {
     heartbeat: Interval,
     draining: Option<Draining>,
     ended: bool,
+    /// Said once, at first: the hub has nothing to say until it has its state again.
+    waits: Option<String>,
 }
 
 impl Stream {
@@ -286,7 +328,8 @@ impl Stream {
         let last = self.routes.reports.last_heard(&self.name);
         let silent = last.map(|it| (self.routes.hub.now)().duration_since(it));
         let is_gone = silent.is_some_and(|it| it.unsigned_abs() > GONE_AFTER);
-        (!is_gone).then_some(ToAgent::Alive)
+        let said = self.waits.take().map_or(ToAgent::Alive, |why| ToAgent::Waits { why });
+        (!is_gone).then_some(said)
     }
 }
 

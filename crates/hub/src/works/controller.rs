@@ -128,6 +128,7 @@ fn left(binding: &BindingSpec) -> BTreeSet<String> {
 
 impl Controller for WorksController {
     const NAME: &'static str = "works";
+    const DECIDES: bool = true;
 
     fn concerns(&self, change: &Changed) -> Vec<ObjectKey> {
         if change.is_status_only() {

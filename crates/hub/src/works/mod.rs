@@ -43,6 +43,9 @@ struct Inner {
     places: BTreeMap<ObjectKey, BTreeSet<(String, ObjectKey)>>,
     /// Every binding has been rendered once: sets are complete from now on.
     complete: bool,
+    /// Nobody is told anything yet; who listens hears the stream end when that is over.
+    waits: bool,
+    waiting: Vec<mpsc::UnboundedSender<Desired>>,
 }
 
 #[derive(Default)]
@@ -54,8 +57,10 @@ struct ClusterWorks {
 }
 
 impl Works {
-    pub fn new(hub: String) -> Self {
-        Self { hub, inner: Arc::default() }
+    /// `waits`: the hub's state is in doubt, and nobody is told anything until it is complete.
+    pub fn new(hub: String, waits: bool) -> Self {
+        let inner = Inner { waits, ..Inner::default() };
+        Self { hub, inner: Arc::new(Mutex::new(inner)) }
     }
 
     /// Replaces what a template wants everywhere. `deleted`: the template is gone.
@@ -137,6 +142,8 @@ impl Works {
         let mut inner = self.lock();
         if !inner.complete {
             inner.complete = true;
+            inner.waits = false;
+            inner.waiting.clear();
             for works in inner.clusters.values_mut() {
                 works.tell(&Desired::Autoscalers(works.autoscalers.clone()));
                 works.tell(&Desired::Complete);
@@ -148,6 +155,13 @@ impl Works {
     pub fn listen(&self, cluster: &str) -> BoxStream<'static, Desired> {
         let (send, receive) = mpsc::unbounded_channel();
         let mut inner = self.lock();
+        let changes = futures::stream::unfold(receive, |mut receive| async move {
+            receive.recv().await.map(|it| (it, receive))
+        });
+        if inner.waits {
+            inner.waiting.push(send);
+            return changes.boxed();
+        }
         let complete = inner.complete;
         let works = inner.clusters.entry(cluster.to_owned()).or_default();
         let mut first = vec![Desired::Begin { hub: self.hub.clone() }];
@@ -158,9 +172,6 @@ impl Works {
             first.push(Desired::Complete);
         }
         works.listeners.push(send);
-        let changes = futures::stream::unfold(receive, |mut receive| async move {
-            receive.recv().await.map(|it| (it, receive))
-        });
         futures::stream::iter(first).chain(changes).boxed()
     }
 

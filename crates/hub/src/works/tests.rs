@@ -28,7 +28,7 @@ fn moved(purge: &str, purged: bool) -> ResourceBinding {
 /// `cluster replicas label` for each copy.
 #[track_caller]
 fn check(binding: &ResourceBinding, want: &str) {
-    let controller = WorksController::new(Cache::default(), Works::new("hub".into()));
+    let controller = WorksController::new(Cache::default(), Works::new("hub".into(), false));
     let claims = controller.claims(&template(), &binding.spec);
     let mut said = Vec::new();
     for (cluster, works) in &claims {
@@ -56,7 +56,7 @@ fn drain(stream: &mut BoxStream<'static, Desired>) -> Vec<Desired> {
 
 #[test]
 fn what_failover_took_away_goes_without_another_word() {
-    let works = Works::new("hub".into());
+    let works = Works::new("hub".into(), false);
     let key = ObjectKey::of(&template());
     let copy = render::render(&template(), None, Mode::Abort);
     let on = |cluster: &str| Claims::from([(cluster.to_owned(), vec![copy.clone()])]);

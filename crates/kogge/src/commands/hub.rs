@@ -11,10 +11,13 @@ use std::{
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use kogge_hub::{FleetGossip, GossipOptions, Hub, Options, pull::Agents};
-use kogge_store::Embedded;
+use kogge_store::{Embedded, Store as _};
+use uuid::Uuid;
 
 use crate::{
-    clock, data_dir, kubeconfig,
+    clock, data_dir,
+    hub_identity::{self, HubIdentity},
+    kubeconfig,
     serving::{self, Endpoint, Place, Port},
     stop::Stop,
 };
@@ -48,6 +51,11 @@ pub struct Args {
     /// How long the certificate of an agent lives; it is renewed at two thirds
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = life)]
     agent_certificate_life: Duration,
+    /// Identity of a hub that lost its disk, as `kogge identity export` wrote it
+    ///
+    /// The hub then waits: nothing is placed, moved or deleted until `kogge identity recovered`.
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
 }
 
 /// The port of gossip, as others use it.
@@ -70,6 +78,9 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut stop = Stop::listen()?;
     let dir = args.data_dir.clone().map_or_else(data_dir::default, Ok)?;
     data_dir::create(&dir)?;
+    if let Some(file) = &args.identity {
+        HubIdentity::from_file(file)?.place(&dir)?;
+    }
     let hub = start(&dir, clock::now, args.agent_certificate_life).await?;
     let place = Place {
         name: CONTEXT,
@@ -84,6 +95,9 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     let path = dir.join("kubeconfig");
     writeln!(out, "The fleet is served at {}", admin.server)?;
     kubeconfig::write(&path, &kubeconfig::build(&[admin]))?;
+    if let Some(recovering) = hub.recovering() {
+        writeln!(out, "RECOVERING: {}", recovering.message())?;
+    }
     writeln!(out, "Its admin kubeconfig: {}", path.display())?;
     writeln!(out, "Add a cluster with: kogge join NAME --cluster-kubeconfig FILE")?;
     writeln!(out, "or, where the hub cannot dial it, with: kogge token create")?;
@@ -95,7 +109,9 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
 
 /// Opens the hub's store in a data directory and starts the hub over it.
 pub async fn start(dir: &Path, now: fn() -> Timestamp, life: Duration) -> anyhow::Result<Hub> {
-    let store = open_store(&dir.join("hub/store")).await?;
+    hub_identity::mark_lost(dir, now())?;
+    let store = open_store_as(&dir.join("hub/store"), hub_identity::id(dir)?).await?;
+    hub_identity::remember(dir, store.id())?;
     let options = Options { store: Arc::new(store), data_dir: dir.join("hub"), now };
     let authority = serving::authority(&dir.join("hub/pki"), CONTEXT, now())?;
     Hub::start_with(options, Some(Agents { authority, life }))
@@ -132,9 +148,14 @@ pub async fn gossip(
 
 /// Opens a store without blocking others: reading a large one takes a second.
 pub async fn open_store(dir: &Path) -> anyhow::Result<Embedded> {
+    open_store_as(dir, None).await
+}
+
+/// The same; one that is made gets this identity.
+async fn open_store_as(dir: &Path, id: Option<Uuid>) -> anyhow::Result<Embedded> {
     let path = dir.to_owned();
-    let opened =
-        tokio::task::spawn_blocking(move || Embedded::open(&path, kogge_store::Options::default()));
+    let options = kogge_store::Options { id, ..kogge_store::Options::default() };
+    let opened = tokio::task::spawn_blocking(move || Embedded::open(&path, options));
     let opened = opened.await.context("opening the store was cut short")?;
     opened.with_context(|| format!("could not open the store in {}", dir.display()))
 }

@@ -5,6 +5,7 @@ pub mod apply;
 pub mod failover;
 pub mod gossip;
 pub mod hub;
+pub mod identity;
 pub mod init;
 pub mod join;
 pub mod sim;

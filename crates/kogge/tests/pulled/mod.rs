@@ -97,23 +97,40 @@ pub struct Hub {
     pub process: Process,
     dir: PathBuf,
     life: String,
+    /// What else it is started with.
+    pub words: Vec<String>,
 }
 
 impl Hub {
     /// With certificates that live as long as `life` says.
     pub fn or_skip(dir: &Path, life: &str) -> Option<Self> {
-        let data = dir.join("hub-data");
-        let kubectl = Kubectl::or_skip(data.join("kubeconfig"))?;
-        let process = start(dir, life, "0");
-        Some(Self { kubectl, process, dir: dir.to_owned(), life: life.to_owned() })
+        Self::or_skip_with(dir, life, &[])
+    }
+
+    /// With more words, at each start.
+    pub fn or_skip_with(dir: &Path, life: &str, words: &[&str]) -> Option<Self> {
+        let kubectl = Kubectl::or_skip(dir.join("hub-data/kubeconfig"))?;
+        let words: Vec<String> = words.iter().map(|it| (*it).to_owned()).collect();
+        let process = start(dir, life, "0", &words);
+        Some(Self { kubectl, process, dir: dir.to_owned(), life: life.to_owned(), words })
     }
 
     /// Starts it again where it was.
     pub fn start_again(&mut self) {
+        let port = self.port();
+        self.start_at(&port);
+    }
+
+    /// Starts it at a port, with whatever is in its data directory.
+    pub fn start_at(&mut self, port: &str) {
+        self.process = start(&self.dir, &self.life, port, &self.words);
+    }
+
+    /// Where it served last.
+    pub fn port(&self) -> String {
         let url = fs::read_to_string(&self.kubectl.kubeconfig).unwrap();
         let server = url.lines().find(|it| it.contains("server:")).unwrap();
-        let port = server.trim().trim_end_matches('"').rsplit(':').next().unwrap();
-        self.process = start(&self.dir, &self.life, port);
+        server.trim().trim_end_matches('"').rsplit(':').next().unwrap().to_owned()
     }
 
     pub fn run(&self, words: &[&str]) -> Output {
@@ -144,10 +161,10 @@ impl Hub {
     }
 }
 
-fn start(dir: &Path, life: &str, port: &str) -> Process {
+fn start(dir: &Path, life: &str, port: &str, words: &[String]) -> Process {
     let mut command = kogge();
     command.args(["hub", "--agent-certificate-life", life, "--port", port, "--data-dir"]);
-    command.arg(dir.join("hub-data"));
+    command.arg(dir.join("hub-data")).args(words);
     let mut hub = Process::spawn("hub", command, &dir.join("hub.log"), Leash::Watchdog).unwrap();
     hub.wait_log("kogge token create", SOON);
     hub

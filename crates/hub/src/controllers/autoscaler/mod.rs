@@ -58,6 +58,7 @@ impl AutoscalerController {
 
 impl Controller for AutoscalerController {
     const NAME: &'static str = "autoscaler";
+    const DECIDES: bool = true;
     const AT_ONCE: usize = 1;
 
     fn concerns(&self, change: &Changed) -> Vec<ObjectKey> {

@@ -17,7 +17,7 @@ use kogge_api::{
 use kogge_member::ObjectKey;
 
 use super::credentials::{Access, Missing, join_command, secret_key};
-use super::{route, silence};
+use super::{recovery, route, silence};
 
 /// As agents report it.
 const UNREACHABLE: &str = "ClusterNotReachable";
@@ -52,6 +52,8 @@ pub(super) struct Observed {
     pub carrier: Option<String>,
     /// When the hub started.
     pub since: Timestamp,
+    /// What the hub waits for before it decides anything.
+    pub recovering: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -184,6 +186,7 @@ fn status(seen: &Observed, cluster: &Cluster) -> ClusterStatus {
     if let Some(route) = route::condition(seen, cluster) {
         set_condition(&mut status.conditions, route, seen.now);
     }
+    recovery::tell(&mut status.conditions, seen, cluster);
     let known = status.conditions.iter().any(|it| it.kind == HELD);
     let waiting = seen.held.filter(|_| !is_approved(seen));
     if known || waiting.is_some() {

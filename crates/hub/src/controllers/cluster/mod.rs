@@ -5,6 +5,7 @@
 
 mod credentials;
 mod decide;
+mod recovery;
 mod route;
 mod silence;
 mod token;
@@ -102,6 +103,7 @@ impl ClusterController {
             heard: self.reports.last_heard(&key.name),
             carrier: self.reports.carrier(&key.name),
             since: self.since,
+            recovering: self.hub.recovery.get().map(|it| it.message()),
         }
     }
 
@@ -268,6 +270,7 @@ impl ClusterController {
         if let (None, Some(previous)) = (&object, &change.previous) {
             lock(&self.deleted).insert(name.clone(), previous.value());
         }
+        self.hub.roll.note(name, object.is_some());
         let cluster = object.and_then(|it| serde_json::from_value(it).ok());
         let others = lock(&self.twins).set(name, cluster.as_ref());
         let others = others.iter().map(|it| ObjectKey::new(GROUP, "Cluster", "", it));

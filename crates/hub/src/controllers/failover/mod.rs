@@ -296,6 +296,7 @@ fn essence(mut cluster: fleet::Cluster) -> fleet::Cluster {
 
 impl Controller for FailoverController {
     const NAME: &'static str = "failover";
+    const DECIDES: bool = true;
     const AT_ONCE: usize = 1;
     /// Each move is news of its binding: what moves together is looked at together.
     const GATHER: Duration = Duration::from_millis(250);

@@ -224,6 +224,7 @@ fn key(name: &str) -> ObjectKey {
 
 impl Controller for FederationController {
     const NAME: &'static str = "federation";
+    const DECIDES: bool = true;
     /// Two Federations may list one member.
     const AT_ONCE: usize = 1;
 

@@ -108,6 +108,7 @@ pub(crate) fn observe(
 
 impl Controller for PlacementController {
     const NAME: &'static str = "placement";
+    const DECIDES: bool = true;
     const AT_ONCE: usize = 64;
 
     fn concerns(&self, change: &Changed) -> Vec<ObjectKey> {

@@ -72,6 +72,7 @@ impl StatusController {
 
 impl Controller for StatusController {
     const NAME: &'static str = "status";
+    const DECIDES: bool = true;
     // What several members report of one template comes nearly together.
     const GATHER: Duration = Duration::from_millis(100);
 

@@ -6,6 +6,7 @@ use std::{io::Write, time::Duration};
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
+use kogge_hub::{Recovering, pull::RECOVERY_PATH};
 use kogge_net::FleetReport;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -53,6 +54,11 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut stop = Stop::listen()?;
     loop {
         let report = read(args).await?;
+        if let (Output::Table | Output::Wide, Some(recovering)) =
+            (args.output, recovering(args).await)
+        {
+            writeln!(out, "RECOVERING: {}", recovering.message())?;
+        }
         show(&report, args.output, out)?;
         if !args.watch {
             return Ok(());
@@ -99,6 +105,16 @@ async fn read(args: &Args) -> anyhow::Result<FleetReport> {
         )?
     };
     serde_json::from_str(&text).context("what came is no report of gossip")
+}
+
+/// What the hub waits for; nothing if it cannot be asked by who asks.
+async fn recovering(args: &Args) -> Option<Recovering> {
+    if args.agent.is_some() {
+        return None;
+    }
+    let client = args.target.client().await.ok()?;
+    let text = client.raw(RECOVERY_PATH).await.ok()?;
+    serde_json::from_str(&text).ok()?
 }
 
 /// Plain HTTP: an agent's status says nothing that is not for everybody beside it.

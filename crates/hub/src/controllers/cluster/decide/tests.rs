@@ -17,6 +17,7 @@ fn cluster(ready: Result<(), Unready>) -> Observed {
         heard: None,
         carrier: None,
         since: Timestamp::UNIX_EPOCH,
+        recovering: None,
     }
 }
 

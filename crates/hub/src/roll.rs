@@ -1,0 +1,107 @@
+//! Who left the fleet, as far as the hub knows: it alone lets an agent be told that it has left.
+//!
+//! A Cluster that is not there proves nothing: the hub may have lost its state, or have an older
+//! one. What proves it is that the Cluster was deleted while this hub ran, or a floor in the
+//! members' gossip, which only the hub can sign.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::lock::lock;
+
+/// Who hears no other member for so long is taken to have none that knows more.
+const ALONE: SignedDuration = SignedDuration::from_secs(15);
+
+/// Tables that differ are repaired once a second: so long after another was first heard the hub
+/// knows what it knows.
+const REPAIRED: SignedDuration = SignedDuration::from_secs(5);
+
+/// What is known of one that has no Cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Left,
+    /// Members that know better may not have been heard yet.
+    NotKnownYet,
+    /// Nobody removed it.
+    Stays,
+}
+
+/// Cheap to clone; all clones are one.
+#[derive(Clone, Default)]
+pub(crate) struct Roll(Arc<Mutex<Known>>);
+
+#[derive(Default)]
+struct Known {
+    /// Deleted while this hub ran.
+    deleted: BTreeSet<String>,
+    /// By the floors of the fleet.
+    removed: BTreeSet<String>,
+    /// When the hub began to gossip, and first heard another member.
+    since: Option<Timestamp>,
+    heard: Option<Timestamp>,
+}
+
+impl Roll {
+    /// A Cluster was deleted, or is there.
+    pub fn note(&self, cluster: &str, is_there: bool) {
+        let mut known = lock(&self.0);
+        if is_there {
+            known.deleted.remove(cluster);
+        } else {
+            known.deleted.insert(cluster.to_owned());
+        }
+    }
+
+    /// What the table of gossip says now; `heard`: of it, something came from another member.
+    pub fn fleet_says(&self, removed: BTreeSet<String>, heard: bool, now: Timestamp) {
+        let mut known = lock(&self.0);
+        known.removed = removed;
+        if heard {
+            known.heard.get_or_insert(now);
+        }
+        known.since.get_or_insert(now);
+    }
+
+    pub fn standing(&self, cluster: &str, now: Timestamp) -> Standing {
+        let known = lock(&self.0);
+        if known.deleted.contains(cluster) || known.removed.contains(cluster) {
+            return Standing::Left;
+        }
+        let past = |it: Option<Timestamp>, wait| it.is_some_and(|it| wait < now.duration_since(it));
+        let knows = past(known.heard, REPAIRED) || past(known.since, ALONE);
+        if knows { Standing::Stays } else { Standing::NotKnownYet }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_removed_has_left() {
+        let at = |it| Timestamp::from_second(it).unwrap();
+        let roll = Roll::default();
+        assert_eq!(roll.standing("eu", at(100)), Standing::NotKnownYet);
+        roll.fleet_says(BTreeSet::new(), false, at(0));
+        assert_eq!(roll.standing("eu", at(15)), Standing::NotKnownYet);
+        assert_eq!(roll.standing("eu", at(16)), Standing::Stays);
+        roll.note("eu", false);
+        assert_eq!(roll.standing("eu", at(16)), Standing::Left);
+        roll.note("eu", true);
+        assert_eq!(roll.standing("eu", at(16)), Standing::Stays);
+    }
+
+    #[test]
+    fn what_members_know_is_waited_for() {
+        let at = |it| Timestamp::from_second(it).unwrap();
+        let roll = Roll::default();
+        roll.fleet_says(["eu".to_owned()].into(), true, at(0));
+        assert_eq!(roll.standing("eu", at(0)), Standing::Left);
+        assert_eq!(roll.standing("us", at(5)), Standing::NotKnownYet);
+        assert_eq!(roll.standing("us", at(6)), Standing::Stays);
+    }
+}

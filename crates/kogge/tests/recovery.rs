@@ -1,0 +1,183 @@
+//! A hub that comes back without its disk: with its identity it takes its fleet back and deletes
+//! nothing, without it nobody obeys.
+
+mod common;
+mod pulled;
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use common::{Kubectl, SOON, kogge};
+use kogge_testkit::{Process, wait_until};
+use pulled::{Hub, Member, POLICY, agent};
+
+const WEB: [&str; 5] = ["get", "deployment", "web", "-n", "shop"];
+
+struct Agent {
+    process: Process,
+    member: Member,
+    data: PathBuf,
+    status: String,
+}
+
+impl Agent {
+    fn join(dir: &Path, hub: &Hub, name: &str) -> Self {
+        let member = Member::start(dir, name, &hub.kubectl);
+        let port = kogge_testkit::ports::free().expect("a free port");
+        let (data, status) = (dir.join(name), format!("127.0.0.1:{port}"));
+        let words = [hub.token(&[name]), words(&status)[1..].to_vec()].concat();
+        let process = agent(&data, &member.kubectl.kubeconfig, &words);
+        Self { process, member, data, status }
+    }
+
+    fn start_again(&mut self) {
+        let words = words(&self.status);
+        self.process = agent(&self.data, &self.member.kubectl.kubeconfig, &words);
+    }
+
+    fn heals(&self) {
+        let kubectl = &self.member.kubectl;
+        kubectl.ok(&["delete", "deployment", "web", "-n", "shop", "--wait=true"]);
+        kubectl.wait(&WEB, "2/2");
+    }
+
+    fn uid(&self) -> String {
+        self.member.kubectl.ok(&[&WEB[..], &["-o", "jsonpath={.metadata.uid}"]].concat())
+    }
+
+    /// Whether it has heard that a cluster was removed.
+    fn knows_removed(&self, name: &str) -> bool {
+        let output = kogge().args(["gossip", "--agent", &self.status]).output();
+        let said = String::from_utf8(output.expect("kogge runs").stdout).unwrap_or_default();
+        said.lines().any(|it| it.starts_with(name) && it.to_lowercase().contains("removed"))
+    }
+}
+
+fn words(status: &str) -> Vec<String> {
+    ["agent", "--gossip-address", "127.0.0.1:0", "--status-address", status]
+        .map(str::to_owned)
+        .into()
+}
+
+fn give_state(hub: &Hub) {
+    hub.apply("policy.json", POLICY);
+    hub.kubectl.ok(&["create", "namespace", "shop"]);
+    let web = ["create", "deployment", "web", "-n", "shop", "--image=nginx", "--replicas=2"];
+    hub.kubectl.ok(&web);
+}
+
+fn is_a_member_again(hub: &Kubectl, name: &str) {
+    let ready = hub.wait(&["get", "cluster", name], "True");
+    assert!(ready.contains("Pull"), "{ready}");
+    let said = hub.wait(&["get", "cluster", name, "-o", "yaml"], "HubRecovering");
+    assert!(said.contains("kogge identity recovered") && said.contains("Adopted"), "{said}");
+}
+
+#[track_caller]
+fn exports_once(data: &Path, file: &Path) {
+    let export = || {
+        let mut command = kogge();
+        command.args(["identity", "export"]).arg(file).arg("--data-dir").arg(data);
+        command.output().expect("kogge runs")
+    };
+    let exported = export();
+    assert!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
+    let mode = fs::metadata(file).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(!export().status.success(), "it was written over");
+}
+
+/// Nothing flaps, and from then on it decides.
+fn has_its_state_again(hub: &Hub, eu: &Agent, us: &Agent) {
+    let before = eu.uid();
+    give_state(hub);
+    hub.kubectl.ok(&["create", "configmap", "late", "-n", "shop"]);
+    let placed = || hub.kubectl.ok(&["get", "resourcebindings", "-A", "-o", "name"]);
+    assert_eq!(placed(), "");
+    hub.ok(&["identity", "recovered"]);
+    hub.kubectl.wait(&WEB, "2/2");
+    us.member.kubectl.wait(&["get", "configmap", "late", "-n", "shop"], "late");
+    assert_eq!(eu.uid(), before);
+    let again = hub.run(&["identity", "recovered"]);
+    assert!(!again.status.success());
+    wait_until(SOON, "nothing is said of it any more", || {
+        let yaml = hub.kubectl.ok(&["get", "clusters", "-o", "yaml"]);
+        (!yaml.contains("HubRecovering")).then_some(())
+    });
+    hub.kubectl.ok(&["delete", "deployment", "web", "-n", "shop"]);
+    for agent in [eu, us] {
+        agent.member.kubectl.wait_gone(&WEB);
+    }
+}
+
+#[test]
+fn a_hub_without_its_disk_takes_its_fleet_back_and_waits_for_its_state() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let port = kogge_testkit::ports::free().expect("a free port").to_string();
+    let with_port = ["--gossip-port", &port];
+    let Some(mut hub) = Hub::or_skip_with(dir.path(), "24h", &with_port) else { return };
+    let data = dir.path().join("hub-data");
+    let [mut eu, us, mut asia] = ["eu", "us", "asia"].map(|it| Agent::join(dir.path(), &hub, it));
+    for name in ["eu", "us", "asia"] {
+        hub.kubectl.wait(&["get", "cluster", name], "True");
+    }
+    give_state(&hub);
+    hub.kubectl.wait(&WEB, "2/2");
+    for agent in [&eu, &us, &asia] {
+        agent.member.kubectl.wait(&WEB, "2/2");
+    }
+
+    // One that leaves while nothing of it hears of it: the others remember.
+    wait_until(SOON, "they gossip", || hub.ok(&["gossip"]).contains("asia").then_some(()));
+    asia.process.kill().expect("killed");
+    hub.ok(&["unjoin", "asia", "--force"]);
+    wait_until(SOON, "us knows", || us.knows_removed("asia").then_some(()));
+
+    let file = dir.path().join("identity.json");
+    exports_once(&data, &file);
+
+    // Without its identity nobody obeys it, and it says what helps.
+    let port = hub.port();
+    hub.process.kill().expect("killed");
+    fs::remove_dir_all(&data).expect("removed");
+    hub.start_at(&port);
+    eu.process.wait_log("give it its identity back", SOON);
+    assert!(!hub.kubectl.ok(&["get", "clusters"]).contains("eu"));
+    eu.heals();
+    let before = eu.uid();
+
+    // With it the fleet is taken back; a restart does not end the wait.
+    hub.process.kill().expect("killed");
+    fs::remove_dir_all(&data).expect("removed");
+    hub.words.extend(["--identity".to_owned(), file.display().to_string()]);
+    hub.start_at(&port);
+    for name in ["eu", "us"] {
+        is_a_member_again(&hub.kubectl, name);
+    }
+    hub.kubectl.wait(&["get", "events"], "Adopted");
+    assert!(hub.ok(&["gossip"]).contains("RECOVERING"));
+    hub.process.kill().expect("killed");
+    hub.words.truncate(2);
+    hub.start_again();
+    for name in ["eu", "us"] {
+        is_a_member_again(&hub.kubectl, name);
+    }
+    assert_eq!(eu.uid(), before);
+    eu.process.kill().expect("killed");
+    let kubectl = &eu.member.kubectl;
+    kubectl.ok(&["delete", "deployment", "web", "-n", "shop", "--wait=true"]);
+    eu.start_again();
+    eu.process.wait_log("the hub waits for its state", SOON);
+    eu.member.kubectl.wait(&WEB, "2/2");
+
+    // Who was removed is told so, by what its neighbours kept.
+    asia.start_again();
+    let ended = asia.process.wait_exit(SOON).expect("waited");
+    assert!(ended.is_some_and(|it| it.success()), "{}", asia.process.log_tail(20));
+    asia.member.kubectl.wait(&WEB, "2/2");
+
+    has_its_state_again(&hub, &eu, &us);
+}

@@ -171,6 +171,7 @@ impl Inner {
             match serde_json::from_str(&line?) {
                 Ok(ToAgent::Alive) => {}
                 Ok(ToAgent::Waits { why }) => {
+                    self.note(Hearing::Hub, "");
                     let cluster = self.cluster.as_str();
                     tracing::warn!(cluster, why, "the hub waits for its state, and is not obeyed");
                     self.tell_all_again();
@@ -230,6 +231,7 @@ impl Inner {
         } else {
             tracing::warn!(cluster, "the hub is not heard, and dialled again: {why}");
         }
+        *before = Some(hearing);
     }
 
     async fn send_for_ever(self: Arc<Self>) {

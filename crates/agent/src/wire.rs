@@ -231,7 +231,6 @@ impl Inner {
         } else {
             tracing::warn!(cluster, "the hub is not heard, and dialled again: {why}");
         }
-        *before = Some(hearing);
     }
 
     async fn send_for_ever(self: Arc<Self>) {

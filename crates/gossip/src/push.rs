@@ -217,7 +217,7 @@ impl Node {
             && part != Part::only(self.hash)
             && self.served.first(kept.short(), part)
         {
-            self.serve(owner, &kept, part, peer);
+            self.serve_or_wait(owner, &kept, part, peer);
         }
     }
 

@@ -3,12 +3,15 @@
 //! Invariant: a member is in the tables of others only when it has been told all, so those who
 //! wait for one that is waiting itself never wait in a circle.
 
+use std::sync::Arc;
+
 use crate::event::{Action, Channel};
 use crate::frame::{Batch, Frame};
 use crate::gate::Gate;
 use crate::id::{MS, Micros, Name, SECOND};
 use crate::node::Node;
-use crate::record::{RecordRef, Slot};
+use crate::queue::MAX_QUEUE;
+use crate::record::{Record, RecordRef, Slot};
 use crate::ring::Part;
 use crate::table::{MAX_MEMBERS, Refusal, State};
 
@@ -39,18 +42,37 @@ pub(crate) struct Join {
     answered: usize,
     /// Those who wait: name and head.
     waiting: Vec<(Name, Vec<u8>)>,
-    /// Records that came from a peer since it was another's turn.
-    came: (u64, u64),
-    /// A part that is to be served with the table: how many records of whom make it whole, and
-    /// until when they are waited for.
-    serving: Option<(Part, u64, u64, Micros)>,
+    /// The table is being told.
+    told: Option<Told>,
+    /// News that came meanwhile, to be served by who knows whom.
+    later: Vec<Later>,
+}
+
+/// What is still to come of a table, and what is to be done then.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    /// The part to which the table is to be served.
+    part: Part,
+    from: u64,
+    /// As many records are a whole table.
+    count: usize,
+    /// They are waited for until then.
+    due: Micros,
+}
+
+#[derive(Debug)]
+struct Later {
+    owner: usize,
+    record: Arc<Record>,
+    part: Part,
+    from: Option<usize>,
 }
 
 impl Join {
     pub fn due(&self) -> Option<Micros> {
         let waiting = (!self.waiting.is_empty() && !self.joining).then_some(self.over());
-        let serving = self.serving.map(|it| it.3);
-        self.company.into_iter().chain(waiting).chain(serving).min()
+        let told = self.told.map(|it| it.due);
+        self.company.into_iter().chain(waiting).chain(told).min()
     }
 
     /// When those who wait are answered.
@@ -68,12 +90,40 @@ impl Node {
         if over && !self.join.waiting.is_empty() {
             self.answer_all();
         }
-        if let Some((part, count, from, due)) = self.join.serving {
-            let whole = self.join.came.0 == from && count <= self.join.came.1;
-            if whole || due <= self.now {
-                self.join.serving = None;
-                self.serve_table(part, self.table.find(from));
+        if let Some(told) = self.join.told
+            && (told.count <= self.table.records() || told.due <= self.now)
+        {
+            self.join.told = None;
+            self.knows_all(told);
+        }
+    }
+
+    /// The table is there: now it can be served, and news too.
+    fn knows_all(&mut self, told: Told) {
+        self.join.joining = false;
+        if told.part != Part::only(self.hash) {
+            self.serve_table(told.part, self.table.find(told.from));
+        }
+        for it in std::mem::take(&mut self.join.later) {
+            let newest = self.table.members[it.owner].record(it.record.slot);
+            if newest.is_some_and(|newest| newest.digest == it.record.digest) {
+                self.serve(it.owner, &it.record, it.part, it.from);
             }
+        }
+    }
+
+    /// Serves a part with news, or, who does not know yet who is in it, later.
+    pub(crate) fn serve_or_wait(
+        &mut self,
+        owner: usize,
+        record: &Arc<Record>,
+        part: Part,
+        from: Option<usize>,
+    ) {
+        if !self.join.joining {
+            self.serve(owner, record, part, from);
+        } else if self.join.later.len() < MAX_QUEUE {
+            self.join.later.push(Later { owner, record: record.clone(), part, from });
         }
     }
 
@@ -168,22 +218,25 @@ impl Node {
     }
 
     fn serve_table(&mut self, part: Part, not: Option<usize>) {
-        let records = self.all_records();
         for (to, part) in self.hand_out(part, 0, [not, None]) {
             let to = self.table.members[to].name.clone();
-            let serve = Some((part, records.len() as u64));
-            self.send_records(&to, records.iter().map(|it| &**it), serve);
+            self.send_table(&to, part);
         }
     }
 
-    fn all_records(&self) -> Vec<std::sync::Arc<crate::record::Record>> {
+    fn send_table(&mut self, to: &Name, part: Part) {
+        let records = self.all_records();
+        let serve = Some((part, records.len() as u64));
+        self.send_records(to, records.iter().map(|it| &**it), serve);
+    }
+
+    fn all_records(&self) -> Vec<Arc<Record>> {
         let of = |slot| self.table.members.iter().filter_map(move |it| it.record(slot).cloned());
         Slot::ALL.into_iter().flat_map(of).collect()
     }
 
     pub(crate) fn answer_join(&mut self, to: &Name) {
-        let records = self.all_records();
-        self.send_records(to, records.iter().map(|it| &**it), None);
+        self.send_table(to, Part::only(self.table.hash_of(to.as_str())));
     }
 
     fn send_on(&mut self, to: &Name) {
@@ -203,7 +256,7 @@ impl Node {
         self.send(to, Channel::Stream, &Frame::Records(batch));
     }
 
-    /// A batch came, with `brought` new records of `owners`.
+    /// A batch came, with `brought` new records.
     pub(crate) fn told(&mut self, from: u64, batch: &Batch<'_>, brought: usize) {
         if batch.ask {
             let owners: Vec<Name> = batch
@@ -218,22 +271,22 @@ impl Node {
             }
             return;
         }
+        if self.join.joining {
+            // It is coming: no reason to ask again yet.
+            self.join.company = Some(self.now + AGAIN / 2);
+        }
+        let Some((part, count)) = batch.serve else { return };
+        let due = self.now + PATIENCE;
+        let told = Told { part, from, count: usize::try_from(count).unwrap_or(0), due };
         // Only to whom most of it is new serves others: nobody can have a fleet that knows itself
         // send its table around.
         let news = self.join.joining || batch.records.len() <= 2 * brought;
-        if self.join.came.0 != from {
-            self.join.came = (from, 0);
-        }
-        self.join.came.1 += batch.records.len() as u64;
-        if let Some((part, count)) = batch.serve
-            && news
-            && part != Part::only(self.hash)
-            && self.gate.opens(self.hash, Gate::TABLE, self.now)
-        {
-            self.join.serving = Some((part, count, from, self.now + PATIENCE));
-        }
-        if !batch.more {
-            self.join.joining = false;
+        if part == Part::only(self.hash) {
+            if self.join.joining && self.join.told.is_none() {
+                self.join.told = Some(told);
+            }
+        } else if news && self.gate.opens(self.hash, Gate::TABLE, self.now) {
+            self.join.told = Some(told);
         }
     }
 }

@@ -142,7 +142,7 @@ impl Node {
 
     fn begin(&mut self, which: usize) {
         let seq = self.next_seq();
-        let wait = self.local.stretch(self.trip.wait(PROBE_WAIT.0, PROBE_WAIT.1));
+        let wait = self.local.stretch(self.trip.wait(PROBE_WAIT));
         let subject = &mut self.subjects[which];
         subject.seq = seq;
         subject.began = self.now;

@@ -25,9 +25,12 @@ const TREES: u64 = 8;
 /// Tries in all.
 const TRIES: u8 = 8;
 
-/// A member that did not acknowledge that many tries gets one try of what comes after, until it is
-/// heard: in a cut half of all is on the other side, and not called dead yet.
-const SILENT: u8 = 4;
+/// A member that did not acknowledge that many tries is silent until it is heard: in a cut half of
+/// all is on the other side, and not called dead yet. At 30 % loss one push of 800 ends so.
+const SILENT: u8 = 6;
+
+/// Tries of what comes after for one that is silent.
+const SILENT_TRIES: u8 = 2;
 
 /// News of one owner that is passed on in a second.
 const PASSED: u8 = 40;
@@ -122,10 +125,7 @@ impl Node {
         }
         self.out.push(crate::Action::Send { to, how, bytes });
         self.counters.pushed += u64::from(copies);
-        if self.table.members[news.to].silent && tries == 1 {
-            return;
-        }
-        let due = self.now + self.trip.wait(PUSH_WAIT.0, PUSH_WAIT.1);
+        let due = self.now + self.trip.wait(PUSH_WAIT);
         self.sent.put(Sent { news, tries, at: self.now, due });
     }
 
@@ -158,8 +158,11 @@ impl Node {
             }
             news.part = only;
         }
+        // What made it silent goes through all of its tries.
+        let silent = self.table.members[news.to].silent && tries <= SILENT_TRIES;
         self.table.members[news.to].silent |= SILENT <= tries;
-        if lives && tries < TRIES {
+        let most = if silent { SILENT_TRIES } else { TRIES };
+        if lives && tries < most {
             self.transmit(news, tries + 1, if tries < TAKEN_OVER { 1 } else { 2 });
         }
     }
@@ -214,7 +217,7 @@ impl Node {
             && part != Part::only(self.hash)
             && self.served.first(kept.short(), part)
         {
-            self.serve(owner, &kept, part, peer);
+            self.serve_or_wait(owner, &kept, part, peer);
         }
     }
 

@@ -146,6 +146,7 @@ pub(crate) struct Table {
     pub ring: Vec<(u64, usize)>,
     buckets: [u128; BUCKETS],
     root: u128,
+    records: usize,
     /// Test hook: floors are not asked.
     pub ignores_floors: bool,
 }
@@ -158,6 +159,7 @@ impl Table {
             ring: Vec::new(),
             buckets: [0; BUCKETS],
             root: 0,
+            records: 0,
             ignores_floors: false,
         }
     }
@@ -168,6 +170,11 @@ impl Table {
 
     pub fn root(&self) -> u128 {
         self.root
+    }
+
+    /// How many records there are.
+    pub fn records(&self) -> usize {
+        self.records
     }
 
     /// The buckets' hashes as they are sent.
@@ -306,7 +313,9 @@ impl Table {
             _ => {}
         }
         let added = new.as_ref().map_or(0, |it| it.digest);
+        self.records += usize::from(new.is_some());
         let old = std::mem::replace(&mut member.records[slot.at()], new);
+        self.records -= usize::from(old.is_some());
         let change = added.wrapping_sub(old.as_ref().map_or(0, |it| it.digest));
         let bucket = &mut self.buckets[bucket(member.hash)];
         *bucket = bucket.wrapping_add(change);

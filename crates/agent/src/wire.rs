@@ -246,9 +246,8 @@ impl Inner {
     /// Everything that waits, in as many posts as it takes; one if nothing does.
     async fn send_batch(&self) -> Result<(), String> {
         loop {
-            let batch = self.outbox().take();
+            let (batch, body) = self.outbox().post().map_err(|it| it.to_string())?;
             let client = self.client.borrow().clone();
-            let body = serde_json::to_vec(&batch).map_err(|it| it.to_string())?;
             let path = self.reports_path();
             let sent = timeout(ANSWER, client.post_bytes(&path, body)).await;
             let failed = match sent {

@@ -1,11 +1,12 @@
 //! Where kogge keeps its data on one machine.
 
 use std::{
-    env, fs,
+    env,
+    fs::{self, File, TryLockError},
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 /// `$XDG_DATA_HOME/kogge`, else `~/.local/share/kogge`.
 pub fn default() -> anyhow::Result<PathBuf> {
@@ -30,4 +31,18 @@ pub fn create(dir: &Path) -> anyhow::Result<()> {
         fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).with_context(failed)?;
     }
     Ok(())
+}
+
+/// Keeps other processes off the directory until it is dropped, or this process ends.
+pub fn lock(dir: &Path) -> anyhow::Result<File> {
+    let failed = || format!("could not lock data directory {}", dir.display());
+    let file = File::create(dir.join("lock")).with_context(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another agent runs on {}; each cluster's agent has its own --data-dir",
+            dir.display()
+        ),
+        Err(TryLockError::Error(error)) => Err(error).with_context(failed),
+    }
 }

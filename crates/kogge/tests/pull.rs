@@ -41,6 +41,16 @@ fn is_ready(hub: &Kubectl) {
     assert!(ready.contains("Pull"), "{ready}");
 }
 
+/// A second agent on one directory is refused.
+#[track_caller]
+fn is_alone(dir: &Path, member: &Kubectl) {
+    let mut second = common::kogge();
+    second.arg("agent").arg("--kubeconfig").arg(&member.kubeconfig).arg("--data-dir").arg(dir);
+    let ended = second.output().expect("it ran");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(!ended.status.success() && said.contains("another agent runs on"), "{said}");
+}
+
 fn certificate(dir: &Path) -> String {
     let identity = fs::read_to_string(dir.join("identity.json")).expect("kept");
     identity.lines().find(|it| it.contains("\"certificate\"")).expect("it has one").to_owned()
@@ -57,6 +67,7 @@ fn an_agent_joins_by_a_token_and_goes_on_without_its_hub() {
     running.wait_log("eu is a member of the fleet", SOON);
     let first = certificate(&kept);
     is_ready(&hub.kubectl);
+    is_alone(&kept, &member.kubectl);
 
     // The main job: placed, status back, healed, pruned.
     hub.apply("policy.json", POLICY);
@@ -146,7 +157,14 @@ fn a_token_lets_one_cluster_in_once_and_not_for_ever() {
     let [eu, us] = ["eu", "us"].map(|it| Member::start(dir.path(), it, &hub.kubectl));
     let data = ["first", "second", "third"].map(|it| dir.path().join(it));
     let once = hub.token(&[]);
-    let mut running = agent(&data[0], &eu.kubectl.kubeconfig, &once);
+    let (token, words) = once.split_last().expect("a token");
+    let file = dir.path().join("token");
+    fs::write(&file, format!("{token}\n")).expect("written");
+    let [words @ .., flag] = words else { panic!("{once:?}") };
+    assert_eq!(flag, "--token");
+    let from_file = ["--token-file".to_owned(), file.display().to_string()];
+    let words = [words, &from_file].concat();
+    let mut running = agent(&data[0], &eu.kubectl.kubeconfig, &words);
     running.wait_log("eu is a member of the fleet", SOON);
     is_ready(&hub.kubectl);
     refused(&data[1], &us.kubectl, &once, "was used already, and serves once");

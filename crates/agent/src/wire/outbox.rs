@@ -10,6 +10,9 @@ use crate::link::{Note, Report};
 /// Reports in one post, at most.
 const BATCH: usize = 500;
 
+/// Bytes of one post, unless one report has more. The hub refuses 32 MiB.
+const LARGEST: usize = 8 << 20;
+
 /// Drifts that wait, at most: each is only an event. All else is bounded by what there is.
 const DRIFTS: usize = 1000;
 
@@ -75,8 +78,21 @@ impl Outbox {
         self.due.is_empty()
     }
 
-    /// What goes with the next post.
-    pub fn take(&mut self) -> Vec<Report> {
+    /// What goes with the next post, and as JSON.
+    ///
+    /// # Errors
+    /// If a report cannot be written as JSON, which none has been seen to do.
+    pub fn post(&mut self) -> serde_json::Result<(Vec<Report>, Vec<u8>)> {
+        let mut batch = self.take();
+        let mut body = serde_json::to_vec(&batch)?;
+        while LARGEST < body.len() && 1 < batch.len() {
+            self.put_back(batch.split_off(batch.len() / 2));
+            body = serde_json::to_vec(&batch)?;
+        }
+        Ok((batch, body))
+    }
+
+    fn take(&mut self) -> Vec<Report> {
         let mut batch = Vec::new();
         while batch.len() < BATCH
             && let Some(key) = self.due.pop_first()
@@ -216,5 +232,24 @@ mod tests {
         assert_eq!(outbox.take().len(), 2);
         outbox.all_again();
         assert_eq!(outbox.take(), [status(1)]);
+    }
+
+    #[test]
+    fn large_reports_go_in_posts_that_the_hub_takes() {
+        let mut outbox = Outbox::default();
+        for number in 0..40 {
+            let key = ObjectKey::new("", "ConfigMap", "shop", &format!("large-{number}"));
+            let status = "x".repeat(1 << 20).into();
+            outbox.put(Report::Status { key, generation: 1, status });
+        }
+        let (mut posts, mut sent) = (0, 0);
+        while !outbox.is_empty() {
+            let (batch, body) = outbox.post().unwrap();
+            assert!(!batch.is_empty() && body.len() <= LARGEST, "{} bytes", body.len());
+            posts += 1;
+            sent += batch.len();
+        }
+        assert_eq!(sent, 40);
+        assert!(posts < 12, "{posts} posts");
     }
 }

@@ -10,7 +10,7 @@ mod status;
 mod ways;
 
 use std::{
-    env,
+    env, fs,
     io::Write,
     path::{Path, PathBuf},
     sync::Arc,
@@ -45,8 +45,11 @@ pub struct Args {
     #[arg(long, value_name = "URL")]
     hub: Option<String>,
     /// One-time token, from `kogge token create`
-    #[arg(long)]
+    #[arg(long, env = "KOGGE_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// File with the token in it: unlike --token, not seen in the list of processes
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    token_file: Option<PathBuf>,
     /// Kubeconfig of the cluster [default: $KUBECONFIG, ~/.kube/config]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -72,6 +75,7 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
         None => data_dir::default()?.join("agent"),
     };
     data_dir::create(&dir)?;
+    let _lock = data_dir::lock(&dir)?;
     let path = args.kubeconfig_path()?;
     let member = kubeconfig::from_file(&path, args.context.as_deref()).await?;
     tokio::select! {
@@ -204,7 +208,7 @@ impl Args {
         kubeconfig: &Path,
         member: &Client,
     ) -> anyhow::Result<Identity> {
-        let token: Option<Token> = self.token.as_deref().map(str::parse).transpose()?;
+        let token: Option<Token> = self.token()?.map(|it| it.parse()).transpose()?;
         let known = Identity::read(dir)?;
         // The line that joined it may be used again and again.
         let is_new = |it: &Token| known.as_ref().is_none_or(|known| known.token_id != it.id);
@@ -262,6 +266,14 @@ impl Args {
             labels: self.facts.labels.iter().cloned().collect(),
         };
         enroll::enroll(dir, hub.trim_end_matches('/'), token, &introduction).await
+    }
+
+    fn token(&self) -> anyhow::Result<Option<String>> {
+        let Some(file) = &self.token_file else { return Ok(self.token.clone()) };
+        let text = fs::read_to_string(file);
+        let text =
+            text.with_context(|| format!("could not read --token-file {}", file.display()))?;
+        Ok(Some(text.trim().to_owned()))
     }
 
     fn kubeconfig_path(&self) -> anyhow::Result<PathBuf> {

@@ -1,7 +1,7 @@
 //! The figures of docs/benchmarks.md, "Gossip, simulated".
 //!
-//! Without arguments the rows that take a minute. `seeds FROM COUNT` plays campaigns, `news SEEDS`
-//! the lossy row over many seeds, `soak MINUTES SEED` 1,000 members at 10 % loss, `heal` the large split,
+//! Without arguments the rows that take a minute. `seeds FROM COUNT` plays campaigns, `news FROM COUNT`
+//! the lossy row over many seeds, `soak HOURS SEED` 1,000 members at 10 % loss, `heal` the large split,
 //! `fleet MEMBERS LOSS SEED` all figures of one fleet.
 #![expect(
     clippy::print_stdout,
@@ -24,12 +24,12 @@ fn main() {
     match arguments.first().map(String::as_str) {
         None => rows(),
         Some("seeds") => seeds(number(1, 0), number(2, 10_000)),
-        Some("news") => lossy_news(number(1, 1_000)),
-        Some("soak") => soak(number(1, 60), number(2, 1)),
+        Some("news") => lossy_news(number(1, 1), number(2, 1_000)),
+        Some("soak") => soak(number(1, 24), number(2, 1)),
         Some("heal") => heal(1_000),
         Some("fleet") => {
             let (members, loss) = (size(number(1, 1_000)), number(2, 0));
-            println!("{:#?}", sim::fleet_figures(members, loss, number(3, 1)));
+            println!("{:#?}", sim::fleet_figures(members, loss, number(3, 1), |_| ()));
         }
         Some(other) => println!("there is no figure named {other}"),
     }
@@ -77,7 +77,7 @@ fn rows() {
     }
     heal(300);
     let begun = Instant::now();
-    sim::soak(1_000, 0, 1, 52);
+    sim::Soak::new(1_000, 0, 1).play(52);
     println!("60 virtual seconds of 1,000 idle members: {:.2?}", begun.elapsed());
     println!("all of this took {:.0?}", start.elapsed());
 }
@@ -93,24 +93,29 @@ fn heal(members: usize) {
     );
 }
 
-fn lossy_news(seeds: u64) {
-    let all: Vec<_> = (1..=seeds).map(|it| sim::news(1_000, 3 * TENTH, it)).collect();
+fn lossy_news(from: u64, count: u64) {
+    let all: Vec<_> = (from..from + count).map(|it| sim::news(1_000, 3 * TENTH, it)).collect();
     let missed: usize = all.iter().map(|it| it.missed).sum();
     let late = all.iter().filter(|it| it.to_all.is_none_or(|it| 1_500_000 <= it)).count();
-    println!("{seeds} updates to 1,000, 30 % loss: {missed} missed, {late} took 1.5 s or more");
+    println!(
+        "{count} updates to 1,000 from seed {from}, 30 % loss: {missed} missed, {late} took 1.5 s or more"
+    );
     let mut times: Vec<_> = all.iter().filter_map(|it| it.to_all).collect();
     times.sort_unstable();
     let at = |share: usize| times[(times.len() - 1) * share / 100] / 1_000;
     println!("  median {} ms, p99 {} ms, last {} ms", at(50), at(99), at(100));
 }
 
-fn soak(minutes: u64, seed: u64) {
+fn soak(hours: u64, seed: u64) {
     let begun = Instant::now();
-    let deaths = sim::soak(1_000, TENTH, seed, minutes * 60);
-    let took = begun.elapsed();
-    println!(
-        "1,000 members, 10 % loss, {minutes} virtual minutes: {deaths} false deaths ({took:.0?})"
-    );
+    let mut fleet = sim::Soak::new(1_000, TENTH, seed);
+    for hour in 1..=hours {
+        let deaths = fleet.play(3_600);
+        let took = begun.elapsed();
+        println!(
+            "1,000 members, 10 % loss, {hour} virtual hours: {deaths} false deaths ({took:.0?})"
+        );
+    }
 }
 
 fn seeds(from: u64, count: u64) {

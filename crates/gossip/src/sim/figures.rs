@@ -205,24 +205,45 @@ fn split(world: &mut World) -> (Option<Micros>, Option<Micros>) {
     (alive, alive.zip(equal).map(|it| it.0 + it.1))
 }
 
-/// Living members called dead by anybody in that many virtual seconds.
-pub fn soak(members: usize, loss: u64, seed: u64, seconds: u64) -> u64 {
-    let mut world = fleet(members, loss, seed);
-    let end = world.now() + seconds * SECOND;
-    world.run_until(end);
-    world.happened.died
+/// A fleet at rest in which nothing happens but loss.
+pub struct Soak(World);
+
+impl Soak {
+    /// See [`news`] for `loss`.
+    pub fn new(members: usize, loss: u64, seed: u64) -> Self {
+        Self(fleet(members, loss, seed))
+    }
+
+    /// Plays on for that many virtual seconds: living members called dead by anybody until then.
+    pub fn play(&mut self, seconds: u64) -> u64 {
+        let end = self.0.now() + seconds * SECOND;
+        self.0.run_until(end);
+        self.0.happened.died
+    }
 }
 
 /// All figures of a fleet. Deaths of the living are counted in what comes before the crash and
-/// the split.
-pub fn fleet_figures(members: usize, loss: u64, seed: u64) -> Figures {
+/// the split. `begins` is told what is played next.
+pub fn fleet_figures(
+    members: usize,
+    loss: u64,
+    seed: u64,
+    mut begins: impl FnMut(&str),
+) -> Figures {
     #[expect(clippy::cast_precision_loss, reason = "spans of minutes")]
     let seconds = |it: Micros| it as f64 / SECOND as f64;
+    begins("an idle fleet");
     let mut world = fleet(members, loss, seed);
     let idle_bytes_per_second = rest(&mut world, 30);
+    begins("one update to all");
     let News { to_all, copies, missed } = spread(&mut world);
     let false_deaths = world.happened.died;
+    begins("a death");
     let death = die(&mut world);
+    begins("all join by one seed");
+    let joined = join(members, loss, seed).took;
+    begins("a split of 30 to 70 and its end, which takes longest");
+    let healed = heal(members, loss, seed).0;
     Figures {
         time_to_all_seconds: to_all.map(seconds),
         copies_per_member: copies,
@@ -231,7 +252,7 @@ pub fn fleet_figures(members: usize, loss: u64, seed: u64) -> Figures {
         first_detection_seconds: death.first.map(seconds),
         all_know_seconds: death.all.map(seconds),
         false_deaths,
-        join_seconds: join(members, loss, seed).took.map(seconds),
-        heal_seconds: heal(members, loss, seed).0.map(seconds),
+        join_seconds: joined.map(seconds),
+        heal_seconds: healed.map(seconds),
     }
 }

@@ -22,7 +22,7 @@ pub use campaign::{Outcome, campaign};
 pub use check::{BOUND, Checker};
 pub use faults::{Disk, Fault, Happened};
 pub use figures::{
-    Death, Figures, Join, News, detection, fleet_figures, heal, idle, join, news, soak,
+    Death, Figures, Join, News, Soak, detection, fleet_figures, heal, idle, join, news,
 };
 pub use keys::SimKeys;
 pub use net::{Latency, Net, Traffic};

@@ -1,6 +1,6 @@
 //! `kogge sim gossip`: what a fleet of so many members would do, in virtual time.
 
-use std::io::Write;
+use std::io::{self, IsTerminal as _, Write};
 
 use clap::ValueEnum;
 use kogge_gossip::sim::{Figures, fleet_figures};
@@ -34,12 +34,21 @@ enum Output {
 
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     let members = usize::try_from(args.members)?;
-    let figures = fleet_figures(members, millionths(args.loss), args.seed);
+    let figures = fleet_figures(members, millionths(args.loss), args.seed, progress);
     match args.output {
         Output::Text => out.write_all(text(&figures).as_bytes())?,
         Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&json(&figures))?)?,
     }
     Ok(())
+}
+
+/// A thousand members take minutes: whoever waits for them sees how far it is.
+fn progress(begins: &str) {
+    let mut stderr = io::stderr();
+    if stderr.is_terminal() {
+        // Who does not hear of progress misses nothing else.
+        let _ = writeln!(stderr, "playing {begins} ...");
+    }
 }
 
 fn share(text: &str) -> Result<f64, String> {

@@ -114,7 +114,7 @@ impl Hub {
             moves.clone(),
         );
         let mut controllers =
-            start_controllers(&hub, &policies, &reports, &decisions, moves, &mut tasks);
+            start_controllers(&hub, &policies, &verdicts, &decisions, moves, &mut tasks);
         controllers.push(wire(failover, &recovery, &mut tasks));
         controllers.push(wire(
             SourceController::new(hub.clone(), git.clone()),
@@ -189,15 +189,16 @@ fn open_recovery(options: &Options) -> Result<Recovery, StartError> {
 fn start_controllers(
     hub: &Shared,
     policies: &Policies,
-    reports: &Reports,
+    verdicts: &Verdicts,
     decisions: &Decisions,
     moves: Moves,
     tasks: &mut JoinSet<()>,
 ) -> Vec<Wired> {
-    let (hub, reports, decisions) = (|| hub.clone(), || reports.clone(), || decisions.clone());
+    let (hub, reports, decisions) =
+        (|| hub.clone(), || verdicts.reports().clone(), || decisions.clone());
     vec![
         wire(ClusterController::new(hub(), reports()), &hub().recovery, tasks),
-        wire(FederationController::new(hub(), reports()), &hub().recovery, tasks),
+        wire(FederationController::new(hub(), verdicts.clone()), &hub().recovery, tasks),
         wire(AutoscalerController::new(hub(), policies.clone(), reports()), &hub().recovery, tasks),
         wire(
             PlacementController::new(hub(), policies.clone(), reports(), decisions()),

@@ -64,8 +64,7 @@ impl Verdicts {
         }
     }
 
-    /// Where the agents of a test report.
-    #[cfg(test)]
+    /// Where agents report.
     pub(crate) fn reports(&self) -> &Reports {
         &self.reports
     }

@@ -109,6 +109,9 @@ fn real_clusters_join_a_federation_and_one_leaves_it() {
     hub.wait(&READY, "2/2");
     hub.ok(&["wait", "--for=condition=Ready", "federation/my-federation", "--timeout=60s"]);
 
+    let seen_by = "jsonpath={.status.members[0].seenBy[0]} at {.status.members[0].lastSeen}";
+    hub.wait(&["get", "federation", "my-federation", "-o", seen_by], "hub at 20");
+
     let member = |index: usize| Kubectl {
         binary: hub.binary.clone(),
         kubeconfig: clusters[index].kubeconfig().to_owned(),

@@ -97,12 +97,13 @@ impl Gossip {
         let links = opening.await.map_err(failed)?;
         let address = links.address();
         let identity = options.identity;
+        let keys = Arc::new(RecordKeys::new(&identity));
         let setup = Setup {
             fleet: identity.issued.trust.fleet.clone(),
             name: identity.name.clone(),
             head: completed(options.head, &identity, &options.advertise, address),
             incarnation,
-            keys: Arc::new(RecordKeys::new(&identity)),
+            keys: keys.clone(),
             seed: random(),
         };
         let name = identity.name.clone();
@@ -111,7 +112,7 @@ impl Gossip {
         let node = Node::new(setup, &table, clock.now(), &mut actions);
         let (commands, asked) = mpsc::channel(64);
         let seeds = options.seeds;
-        let running = Loop { node, clock, links, disk, identity, seeds, actions };
+        let running = Loop { node, clock, links, disk, identity, keys, seeds, actions };
         tasks.spawn(running.run(receive, asked));
         Ok(Self { commands, address, name, _tasks: tasks })
     }
@@ -136,7 +137,7 @@ impl Gossip {
         self.tell(Command::Floor(floor)).await;
     }
 
-    /// The same member with a newer certificate.
+    /// The same member with a newer certificate and credential, and with whom it trusts from now on.
     pub async fn renew(&self, issued: Issued) {
         self.tell(Command::Renew(Box::new(issued))).await;
     }
@@ -204,6 +205,7 @@ struct Loop {
     links: Links,
     disk: Disk,
     identity: Identity,
+    keys: Arc<RecordKeys>,
     seeds: Vec<String>,
     actions: Vec<Action>,
 }
@@ -268,7 +270,7 @@ impl Loop {
                 let known = self.node.head_of(self.identity.name.as_str()).unwrap_or_default();
                 let head = Head {
                     uid: known.uid,
-                    credential: known.credential,
+                    credential: self.identity.issued.credential.clone(),
                     addresses: known.addresses,
                     dialable: known.dialable,
                     ..*head
@@ -287,13 +289,23 @@ impl Loop {
             }
             Command::Ask { .. } | Command::Carry { .. } => {}
             Command::Head { of, answer } => drop(answer.send(self.node.head_of(of.as_str()))),
-            Command::Renew(issued) => {
-                self.identity.issued = *issued;
-                if let Err(error) = self.links.renew(&self.identity) {
-                    tracing::error!(%error, "the new certificate cannot be used");
-                }
-            }
+            Command::Renew(issued) => self.renew(*issued),
             Command::Leave => self.handle(Event::Leave),
+        }
+    }
+
+    /// The certificate for links, whom it trusts, and the credential in its head.
+    fn renew(&mut self, issued: Issued) {
+        self.identity.issued = issued;
+        if let Err(error) = self.links.renew(&self.identity) {
+            tracing::error!(%error, "the new certificate cannot be used");
+        }
+        let Issued { credential, trust, .. } = &self.identity.issued;
+        self.keys.trust(&trust.keys);
+        let known = self.node.head_of(self.identity.name.as_str()).unwrap_or_default();
+        if known.credential != *credential {
+            let head = Head { credential: credential.clone(), ..known };
+            self.handle(Event::Publish(Box::new(head)));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use kogge_gossip::{Claim, Keys, Name, Signature};
@@ -69,19 +69,32 @@ pub struct Identity {
 /// Signs and checks records for one member.
 pub(crate) struct RecordKeys {
     key: MemberKey,
-    trust: Trust,
+    fleet: String,
+    /// Several keys, while one follows another.
+    trusted: RwLock<Vec<[u8; 32]>>,
     /// Credentials that the hub signed, as asked: name, uid and credential.
     good: Mutex<BTreeSet<Vec<u8>>>,
 }
 
 impl RecordKeys {
     pub fn new(identity: &Identity) -> Self {
-        let trust = identity.issued.trust.clone();
-        Self { key: identity.key.clone(), trust, good: Mutex::default() }
+        let Trust { fleet, keys, .. } = identity.issued.trust.clone();
+        let (trusted, good) = (RwLock::new(keys), Mutex::default());
+        Self { key: identity.key.clone(), fleet, trusted, good }
+    }
+
+    /// Trusts these from now on, and others no more.
+    pub fn trust(&self, keys: &[[u8; 32]]) {
+        let mut trusted = self.trusted.write().unwrap_or_else(PoisonError::into_inner);
+        if *trusted != keys {
+            *trusted = keys.to_vec();
+            self.good.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
     }
 
     fn is_by_hub(&self, signed: &[u8], signature: &[u8]) -> bool {
-        self.trust.keys.iter().any(|it| is_by(it, signed, signature))
+        let trusted = self.trusted.read().unwrap_or_else(PoisonError::into_inner);
+        trusted.iter().any(|it| is_by(it, signed, signature))
     }
 
     /// The key that the hub bound to name and uid.
@@ -93,7 +106,7 @@ impl RecordKeys {
         if good().contains(&asked) {
             return Some(key);
         }
-        let signed = signed_by::credential(&self.trust.fleet, claim.name, claim.uid, &key);
+        let signed = signed_by::credential(&self.fleet, claim.name, claim.uid, &key);
         if !self.is_by_hub(&signed, signature) {
             return None;
         }
@@ -108,16 +121,16 @@ impl RecordKeys {
 
 impl Keys for RecordKeys {
     fn sign(&self, signed: &[u8]) -> Signature {
-        signature(&self.key.key, &signed_by::member(&self.trust.fleet, signed))
+        signature(&self.key.key, &signed_by::member(&self.fleet, signed))
     }
 
     fn member_signed(&self, claim: &Claim<'_>) -> bool {
-        let signed = || signed_by::member(&self.trust.fleet, claim.signed);
+        let signed = || signed_by::member(&self.fleet, claim.signed);
         self.key_of(claim).is_some_and(|key| is_by(&key, &signed(), claim.signature))
     }
 
     fn hub_signed(&self, signed: &[u8], signature: &Signature) -> bool {
-        self.is_by_hub(&signed_by::hub(&self.trust.fleet, signed), signature)
+        self.is_by_hub(&signed_by::hub(&self.fleet, signed), signature)
     }
 }
 

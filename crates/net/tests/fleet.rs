@@ -9,7 +9,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use kogge_gossip::{Capacity, Floor, Head, Name, State};
-use kogge_net::{Authority, Gossip, Identity, Options};
+use kogge_net::{Authority, Gossip, Identity, Issued, Options};
 use kogge_testkit::wait_until_async;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -169,6 +169,44 @@ async fn whom_the_hub_removes_is_cut_off_until_it_is_admitted_again() {
     let forged = self::fleet("f").floor(&name("m1"), &floor);
     fleet[1].floor(forged).await;
     sees(&fleet[0], "m1", State::Alive).await;
+}
+
+/// Admits `of` by `by`; it trusts both.
+fn issued(by: &Authority, other: &Authority, of: &Identity) -> Issued {
+    let key = of.key.public();
+    let mut issued = by.issue(&of.name, &of.uid, &key, DAY, now()).unwrap();
+    let also = other.trust();
+    issued.trust.authorities.extend(also.authorities);
+    issued.trust.keys.extend(also.keys);
+    issued
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_goes_from_one_key_to_another_while_it_runs() {
+    let (old, new) = (fleet("f"), fleet("f"));
+    let [a, b, mut c] = ["m1", "m2", "m3"].map(|it| member(&old, it));
+    let first = Gossip::start(options(a.clone(), &[])).await.unwrap();
+    let second = Gossip::start(options(b.clone(), &[&first])).await.unwrap();
+    sees(&first, "m2", State::Alive).await;
+    sees(&second, "m1", State::Alive).await;
+
+    // All trust both before anybody is signed by the new one alone.
+    second.renew(issued(&old, &new, &b)).await;
+    let by_new = issued(&new, &old, &a);
+    first.renew(by_new.clone()).await;
+    wait_until_async(SOON, "the new credential is in its head", async || {
+        (second.head(&name("m1")).await?.credential == by_new.credential).then_some(())
+    })
+    .await;
+
+    // A member that only the new one knows is one for both.
+    c.issued = issued(&new, &old, &c);
+    let third = Gossip::start(options(c, &[&second])).await.unwrap();
+    for by in [&first, &second] {
+        sees(by, "m3", State::Alive).await;
+    }
+    sees(&third, "m1", State::Alive).await;
+    sees(&third, "m2", State::Alive).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::meta::{LocalReference, ObjectMeta};
 use crate::row::{Column, Row};
 use crate::schema::{
-    boolean, conditions, count, integer, list_by, map, object, one_of, reference, root, text, time,
+    boolean, conditions, count, integer, list, list_by, map, object, one_of, reference, root, text,
+    time,
 };
 use crate::{Condition, meta::is_zero};
 
@@ -72,6 +73,9 @@ pub struct MemberStatus {
     pub message: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<Timestamp>,
+    /// Who saw it then: `hub`, and other members by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seen_by: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,7 +168,11 @@ fn status() -> crate::schema::Schema {
                             ),
                             ("reason", text("One word for programs, as NoCredentials.")),
                             ("message", text("What is wrong and which command helps.")),
-                            ("lastSeen", time("When the member last answered.")),
+                            (
+                                "lastSeen",
+                                time("When the hub or another member last saw it, to a minute."),
+                            ),
+                            ("seenBy", list("Who saw it then: hub, other members.", text("Name."))),
                         ],
                     ),
                 ),

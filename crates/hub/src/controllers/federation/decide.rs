@@ -31,6 +31,16 @@ pub(super) struct Observed {
     pub left: BTreeMap<String, Left>,
     /// Clusters whose agents wait for a word before they delete so much.
     pub held: BTreeSet<String>,
+    /// Who sees which cluster, and when that was.
+    pub sightings: BTreeMap<String, Sighting>,
+}
+
+/// A cluster answered somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sighting {
+    pub at: Timestamp,
+    /// `hub`, and members by name.
+    pub by: Vec<String>,
 }
 
 /// What a cluster that leaves still has of the fleet's.

@@ -16,9 +16,10 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use kogge_agent::SYSTEM_NAMESPACE;
 use kogge_api::{
-    find_condition,
+    Condition, find_condition,
     fleet::{Cluster, Federation},
 };
 use kogge_member::{Client, DeleteOptions, Error, Fault, ObjectKey, Resource, object};
@@ -26,8 +27,8 @@ use serde_json::{Value, json};
 
 pub(crate) use self::decide::LEAVING;
 use self::{
-    decide::{APPROVE_REMOVAL, About, Effect, LABEL, Left, Observed, decide},
-    status::{Refused, conclude},
+    decide::{APPROVE_REMOVAL, About, Effect, LABEL, Left, Observed, Sighting, decide},
+    status::{QUANTUM, Refused, conclude},
 };
 use super::cluster;
 use crate::{
@@ -37,11 +38,15 @@ use crate::{
     events::Event,
     reports::Reports,
     runner::{Again, Controller},
+    verdicts::Verdicts,
 };
 
 const GROUP: &str = "federation.k8s.io";
 const KIND: &str = "Federation";
 const API_VERSION: &str = "federation.k8s.io/v1beta1";
+
+/// So many members are named beside the hub.
+const WITNESSES: usize = 5;
 
 /// How often a cluster that leaves is looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -49,11 +54,28 @@ const LOOK: Duration = Duration::from_secs(2);
 pub(crate) struct FederationController {
     hub: Shared,
     reports: Reports,
+    verdicts: Verdicts,
 }
 
 impl FederationController {
-    pub fn new(hub: Shared, reports: Reports) -> Self {
-        Self { hub, reports }
+    pub fn new(hub: Shared, verdicts: Verdicts) -> Self {
+        Self { hub, reports: verdicts.reports().clone(), verdicts }
+    }
+
+    /// Who sees a cluster now. That its agent was heard is a sighting as of then.
+    fn sighting(&self, cluster: &Cluster, now: Timestamp) -> Option<Sighting> {
+        let name = &cluster.metadata.name;
+        let mut by = self.verdicts.seen_by(name);
+        by.truncate(WITNESSES);
+        let ready = find_condition(&cluster.status.conditions, "Ready");
+        let heard = self.reports.last_heard(name);
+        if ready.is_some_and(Condition::is_true) {
+            by.insert(0, "hub".to_owned());
+        }
+        if !by.is_empty() {
+            return Some(Sighting { at: now, by });
+        }
+        heard.map(|at| Sighting { at, by: vec!["hub".to_owned()] })
     }
 
     async fn observe(&self, key: &ObjectKey) -> Observed {
@@ -72,7 +94,13 @@ impl FederationController {
             clusters: clusters.map(|it| (it.metadata.name.clone(), it)).collect(),
             left: BTreeMap::new(),
             held: BTreeSet::new(),
+            sightings: BTreeMap::new(),
         };
+        let sightings = seen
+            .clusters
+            .values()
+            .filter_map(|it| Some((it.metadata.name.clone(), self.sighting(it, seen.now)?)));
+        seen.sightings = sightings.collect();
         for name in seen.draining() {
             if self.reports.held(&name).is_some() {
                 seen.held.insert(name.clone());
@@ -275,7 +303,8 @@ impl Controller for FederationController {
         for effect in said {
             self.apply(key, &seen, effect).await?;
         }
-        Ok((!seen.draining().is_empty()).then_some(LOOK))
+        let wait = if seen.draining().is_empty() { QUANTUM.unsigned_abs() } else { LOOK };
+        Ok(Some(wait))
     }
 }
 
@@ -289,7 +318,7 @@ mod duplicates {
         assert!(has_nothing_of_ours(&cluster));
         cluster.status.kubernetes_version = "v1.37.0".into();
         assert!(!has_nothing_of_ours(&cluster));
-        let ready = kogge_api::Condition::new("Ready", false, cluster::DUPLICATE, "");
+        let ready = Condition::new("Ready", false, cluster::DUPLICATE, "");
         cluster.status.conditions.push(ready);
         assert!(has_nothing_of_ours(&cluster));
     }

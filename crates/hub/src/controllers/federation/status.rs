@@ -2,13 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::{SignedDuration, Timestamp};
 use kogge_api::{
     Condition, ConditionStatus, find_condition,
     fleet::{Cluster, Federation, FederationStatus, MemberState, MemberStatus},
     set_condition,
 };
 
-use super::decide::{APPROVE_REMOVAL, About, Departure, Effect, Left, Observed, Standing};
+use super::decide::{
+    APPROVE_REMOVAL, About, Departure, Effect, Left, Observed, Sighting, Standing,
+};
+
+/// A member that goes on being seen is written down so often.
+pub(super) const QUANTUM: SignedDuration = SignedDuration::from_mins(1);
 
 /// Members that the condition tells of; the others are in the status.
 const TOLD: usize = 5;
@@ -31,6 +37,10 @@ pub(super) fn conclude(
         } else {
             twice.insert(member.name.as_str());
         }
+    }
+    for member in &mut members {
+        let before = federation.status.members.iter().find(|it| it.name == member.name);
+        see(member, before, seen.sightings.get(&member.name));
     }
     let total = members.len();
     let ready = members.iter().filter(|it| it.state == MemberState::Ready).count();
@@ -58,6 +68,34 @@ pub(super) fn conclude(
     (Some(status).filter(|it| *it != federation.status), said)
 }
 
+/// When it was last seen, and by whom: told anew where it stands otherwise, or after a minute.
+fn see(member: &mut MemberStatus, before: Option<&MemberStatus>, sighting: Option<&Sighting>) {
+    let known = before.filter(|it| it.last_seen.is_some());
+    let is_as_before = |it: &&MemberStatus| it.state == member.state && it.reason == member.reason;
+    let is_older = |it: &MemberStatus, now: &Sighting| {
+        it.last_seen.is_none_or(|at| QUANTUM <= now.at.duration_since(at))
+    };
+    match (known, sighting) {
+        (Some(known), Some(now)) if known.last_seen.is_some_and(|it| now.at < it) => {
+            keep(member, known);
+        }
+        (Some(known), Some(now)) if is_as_before(&known) && !is_older(known, now) => {
+            keep(member, known);
+        }
+        (_, Some(now)) => {
+            member.last_seen = Timestamp::from_second(now.at.as_second()).ok();
+            member.seen_by.clone_from(&now.by);
+        }
+        (Some(known), None) => keep(member, known),
+        (None, None) => {}
+    }
+}
+
+fn keep(member: &mut MemberStatus, known: &MemberStatus) {
+    member.last_seen = known.last_seen;
+    member.seen_by.clone_from(&known.seen_by);
+}
+
 fn of_listed(seen: &Observed, name: &str, refused: &Refused) -> MemberStatus {
     let pending =
         |reason: &str, message: String| member(name, MemberState::Pending, reason, message);
@@ -81,6 +119,7 @@ fn member(name: &str, state: MemberState, reason: &str, message: String) -> Memb
         reason: reason.to_owned(),
         message,
         last_seen: None,
+        seen_by: Vec::new(),
     }
 }
 

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{
-    decide::{APPROVE_REMOVAL, Effect, LABEL, LEAVING, Left, Observed, decide},
+    decide::{APPROVE_REMOVAL, Effect, LABEL, LEAVING, Left, Observed, Sighting, decide},
     status::{Refused, conclude},
 };
 
@@ -52,6 +52,7 @@ fn seen(federation: Option<Federation>, clusters: &[Cluster]) -> Observed {
         clusters: clusters.iter().map(|it| (it.metadata.name.clone(), it.clone())).collect(),
         left: BTreeMap::new(),
         held: BTreeSet::new(),
+        sightings: BTreeMap::new(),
     }
 }
 
@@ -389,4 +390,31 @@ proptest! {
             prop_assert!(!matches!(seen.left[&name], Left::Placed(_) | Left::Unknown(_)));
         }
     }
+}
+
+/// What is written of member `a`, seen by `by` so many seconds after noon.
+fn last_seen(fed: &mut Federation, seconds: i64, by: &[&str]) -> Option<(i64, Vec<String>)> {
+    let mut seen = seen(Some(fed.clone()), &[cluster("a", Some("fed"))]);
+    seen.now = Timestamp::from_second(NOON.as_second() + seconds).unwrap();
+    if !by.is_empty() {
+        let by = by.iter().map(ToString::to_string).collect();
+        seen.sightings.insert("a".to_owned(), Sighting { at: seen.now, by });
+    }
+    let status = conclude(&seen, &Refused::new()).0?;
+    fed.status = status;
+    let it = &fed.status.members[0];
+    Some((it.last_seen.unwrap().as_second() - NOON.as_second(), it.seen_by.clone()))
+}
+
+#[test]
+fn a_member_that_is_seen_again_and_again_is_written_once_a_minute() {
+    let mut fed = federation("fed", 1, &["a"]);
+    let by = |it: &[&str]| it.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(last_seen(&mut fed, 0, &["hub", "b"]), Some((0, by(&["hub", "b"]))));
+    assert_eq!(last_seen(&mut fed, 59, &["hub"]), None);
+    assert_eq!(last_seen(&mut fed, 60, &["hub"]), Some((60, by(&["hub"]))));
+    // Nobody sees it any more: when it was seen last stays.
+    assert_eq!(last_seen(&mut fed, 600, &[]), None);
+    assert_eq!(fed.status.members[0].seen_by, by(&["hub"]));
+    assert_eq!(fed.status.ready, "1/1");
 }

@@ -1,13 +1,20 @@
 //! Events on the hub: what happened to an object, said once.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use jiff::Timestamp;
 use kogge_member::{Client, ObjectKey, Resource};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-/// Events that wait to be written; past that many the oldest news is worth less than memory.
+/// Events that wait to be written; past that many news is worth less than memory, or waits itself.
 const WAITING: usize = 1_000;
 
 /// The same words about the same object are counted, not repeated.
@@ -26,6 +33,16 @@ pub(crate) struct Event {
 #[derive(Clone)]
 pub(crate) struct Recorder {
     send: mpsc::Sender<Event>,
+    dropped: Dropped,
+}
+
+/// How many events found no room since that was last said.
+type Dropped = Arc<AtomicU64>;
+
+/// The events that are to be written.
+pub(crate) struct Queue {
+    receive: mpsc::Receiver<Event>,
+    dropped: Dropped,
 }
 
 impl Event {
@@ -48,28 +65,43 @@ impl Event {
 }
 
 impl Recorder {
-    pub fn new() -> (Self, mpsc::Receiver<Event>) {
+    pub fn new() -> (Self, Queue) {
         let (send, receive) = mpsc::channel(WAITING);
-        (Self { send }, receive)
+        let dropped = Dropped::default();
+        (Self { send, dropped: dropped.clone() }, Queue { receive, dropped })
     }
 
     /// Queues an event. Never waits: an event is not worth holding up what it tells of.
     pub fn say(&self, event: Event) {
         if self.send.try_send(event).is_err() {
-            tracing::warn!("an event was dropped: too many are waiting");
+            self.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Queues an event that may not be lost: waits while too many are waiting.
+    pub async fn tell(&self, event: Event) {
+        // Nobody writes them only while the hub stops.
+        let _ = self.send.send(event).await;
+    }
+}
+
+impl Queue {
+    async fn next(&mut self) -> Option<Event> {
+        if self.receive.is_empty() {
+            let dropped = self.dropped.swap(0, Ordering::Relaxed);
+            if 0 < dropped {
+                tracing::warn!(dropped, "events were dropped: too many were waiting");
+            }
+        }
+        self.receive.recv().await
     }
 }
 
 /// Writes events until the recorder is gone.
-pub(crate) async fn write(
-    client: Client,
-    mut receive: mpsc::Receiver<Event>,
-    now: fn() -> Timestamp,
-) {
+pub(crate) async fn write(client: Client, mut queue: Queue, now: fn() -> Timestamp) {
     let events = Resource::new("", "v1", "Event", "events", true);
     let mut known: BTreeMap<(ObjectKey, String), (String, u32)> = BTreeMap::new();
-    while let Some(event) = receive.recv().await {
+    while let Some(event) = queue.next().await {
         if REMEMBERED < known.len() {
             known.clear();
         }
@@ -120,4 +152,50 @@ fn namespace_of(about: &ObjectKey) -> &str {
 /// Event times have whole seconds.
 fn second(at: Timestamp) -> String {
     format!("{at:.0}")
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{FutureExt as _, future::join_all};
+
+    use super::*;
+
+    const MOVES: usize = 2_000;
+
+    fn event(number: usize) -> Event {
+        Event {
+            about: ObjectKey::new("apps", "Deployment", "shop", "web"),
+            api_version: "apps/v1".into(),
+            uid: String::new(),
+            warning: true,
+            reason: "FailedOver".into(),
+            message: number.to_string(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_may_not_be_lost_waits_and_the_rest_is_counted() {
+        let (recorder, mut queue) = Recorder::new();
+        for number in 0..WAITING + 7 {
+            recorder.say(event(number));
+        }
+        let tell = join_all((0..MOVES).map(|it| recorder.tell(event(it))));
+        let read = async {
+            for _ in 0..WAITING {
+                queue.next().await;
+            }
+            let mut told = Vec::new();
+            while told.len() < MOVES {
+                told.extend(queue.next().await.map(|it| it.message));
+            }
+            told.sort();
+            told
+        };
+        let (_, told) = tokio::join!(tell, read);
+        let mut all: Vec<String> = (0..MOVES).map(|it| it.to_string()).collect();
+        all.sort();
+        assert_eq!(told, all);
+        assert!(queue.next().now_or_never().is_none());
+        assert_eq!(queue.dropped.load(Ordering::Relaxed), 0, "said, and begun anew");
+    }
 }

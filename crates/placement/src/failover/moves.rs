@@ -123,7 +123,8 @@ pub fn plan(
 ) -> Moves {
     let spent = recent.iter().filter(|it| now - **it < 1_000).count();
     let budget = settings.moves_a_second.saturating_sub(spent);
-    let mut planner = Planner { now, fleet, settings, budget, moves: Moves::default() };
+    let turn = next_turn(now, recent);
+    let mut planner = Planner { now, fleet, settings, budget, turn, moves: Moves::default() };
     let mut order: Vec<&Placed> = placed.iter().collect();
     order.sort_by(|a, b| a.id.cmp(&b.id));
     // Who has to leave goes before who may return.
@@ -136,11 +137,18 @@ pub fn plan(
     planner.moves
 }
 
+/// When those that find no turn now get theirs: a second after the oldest of this second's moves.
+fn next_turn(now: Millis, recent: &[Millis]) -> Millis {
+    let oldest = recent.iter().filter(|it| now - **it < 1_000).min();
+    oldest.unwrap_or(&now) + 1_000
+}
+
 struct Planner<'a> {
     now: Millis,
     fleet: &'a Fleet,
     settings: &'a Settings,
     budget: usize,
+    turn: Millis,
     moves: Moves,
 }
 
@@ -174,7 +182,7 @@ impl Planner<'_> {
             return;
         }
         if self.budget == 0 {
-            self.look_again(self.now + 1_000);
+            self.look_again(self.turn);
             for cluster in due.keys() {
                 self.say(placed, cluster, Verdict::WaitsForTurn);
             }
@@ -257,7 +265,7 @@ impl Planner<'_> {
             // To come back is a move as well.
             if change == Change::End && !moving {
                 if self.budget == 0 {
-                    self.look_again(self.now + 1_000);
+                    self.look_again(self.turn);
                     continue;
                 }
                 self.budget -= 1;

@@ -315,6 +315,17 @@ fn any_fleet() -> impl Strategy<Value = Vec<Member>> {
     (0..6).map(any_member).collect::<Vec<_>>()
 }
 
+#[test]
+fn the_next_turn_comes_a_second_after_the_oldest_move_of_this_one() {
+    let fleet = judged(&fleet_of(4));
+    let settings = Settings { moves_a_second: 2, ..Settings::default() };
+    let again = |recent: &[Millis]| {
+        plan(NOON, &fleet, &[on(&["c0"])], recent, &|_, _| Ok(()), &settings).again
+    };
+    assert_eq!(again(&[NOON - 1_500, NOON - 900, NOON - 100]), Some(NOON + 100));
+    assert_eq!(again(&[NOON, NOON]), Some(NOON + SECOND));
+}
+
 proptest! {
     #[test]
     fn moves_keep_to_the_rules(

@@ -80,7 +80,8 @@ impl PlacementController {
                     [(seen.template.clone(), message), (self.hub.cache.value(&cluster), about)];
                 for (object, message) in told {
                     if let Some(object) = object {
-                        self.hub.events.say(Event::about(&object, true, "FailedOver", message));
+                        let event = Event::about(&object, true, "FailedOver", message);
+                        self.hub.events.tell(event).await;
                     }
                 }
             }

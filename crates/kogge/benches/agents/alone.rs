@@ -43,6 +43,7 @@ async fn start(members: usize) -> anyhow::Result<Vec<Gossip>> {
         let name = Name::new(&format!("m{at}")).context("a name")?;
         let day = Duration::from_hours(24);
         let options = Options {
+            carries_to: None,
             identity: authority.identity(&name, &[7; 16], day, now())?,
             listen: "127.0.0.1:0".parse()?,
             advertise: Vec::new(),

@@ -148,7 +148,8 @@ impl HubLink for Wire {
         let inner = self.inner.clone();
         streamed(move |send| async move {
             match inner.listen(&send).await {
-                Ok(()) => inner.note(Hearing::Nobody, "it fell silent"),
+                Ok(Ended::Closed) => inner.note(Hearing::Nobody, "it closed the connection"),
+                Ok(Ended::Silence) => inner.note(Hearing::Silence, "it fell silent"),
                 Err(error) => inner.note_error(&error),
             }
         })
@@ -162,12 +163,16 @@ impl HubLink for Wire {
 
 impl Inner {
     /// One stream, until it ends or falls silent.
-    async fn listen(&self, send: &mpsc::Sender<Desired>) -> Result<(), Error> {
+    async fn listen(&self, send: &mpsc::Sender<Desired>) -> Result<Ended, Error> {
         let client = self.client.borrow().clone();
         let path = desired_path(&self.cluster);
-        let Ok(lines) = timeout(ANSWER, client.lines(&path)).await else { return Ok(()) };
+        let Ok(lines) = timeout(ANSWER, client.lines(&path)).await else {
+            return Ok(Ended::Silence);
+        };
         let mut lines = std::pin::pin!(lines?);
-        while let Ok(Some(line)) = timeout(SILENCE, lines.next()).await {
+        loop {
+            let Ok(line) = timeout(SILENCE, lines.next()).await else { return Ok(Ended::Silence) };
+            let Some(line) = line else { return Ok(Ended::Closed) };
             match serde_json::from_str(&line?) {
                 Ok(ToAgent::Alive) => {}
                 Ok(ToAgent::Waits { why }) => {
@@ -182,7 +187,7 @@ impl Inner {
                         self.tell_all_again();
                     }
                     if send.send(desired).await.is_err() {
-                        return Ok(());
+                        return Ok(Ended::Closed);
                     }
                 }
                 Ok(ToAgent::Gone { hub, farewell }) if hub == self.hub => {
@@ -200,7 +205,6 @@ impl Inner {
                 Err(error) => tracing::debug!(%error, "not understood"),
             }
         }
-        Ok(())
     }
 
     /// The hub may have been away, and know nothing of what was said before.
@@ -285,8 +289,16 @@ impl Inner {
 pub enum Hearing {
     Hub,
     Nobody,
+    /// A way is open, and nothing comes by it.
+    Silence,
     /// Somebody with another authority, or with another store.
     Another,
+}
+
+/// How a stream ended that was no error.
+enum Ended {
+    Closed,
+    Silence,
 }
 
 /// A task that ends with its holder.

@@ -271,7 +271,7 @@ impl Node {
             }
             return;
         }
-        if self.join.joining {
+        if self.join.joining && 0 < brought {
             // It is coming: no reason to ask again yet.
             self.join.company = Some(self.now + AGAIN / 2);
         }

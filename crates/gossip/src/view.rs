@@ -1,5 +1,6 @@
 //! What people are shown: `kogge gossip`.
 
+use crate::Floor;
 use crate::head::{Head, Health};
 use crate::id::{Micros, Name};
 use crate::links::Word;
@@ -35,6 +36,8 @@ pub struct MemberView {
     pub hub: bool,
     /// It has a link to a hub, as it says.
     pub hub_link: bool,
+    /// The hub removed it, and has not admitted it again.
+    pub removed: bool,
     /// Its life, and the version of its head.
     pub incarnation: u64,
     /// See there.
@@ -96,6 +99,7 @@ impl Node {
             health: read.health,
             hub: read.hub,
             hub_link: read.hub_link,
+            removed: member.floor.is_some_and(|it| it.incarnation == Floor::REMOVED),
             incarnation: member.incarnation(),
             version: head.map_or(0, |it| it.stamp.version),
             heard_ago: member.heard.map(|it| self.now.saturating_sub(it)),

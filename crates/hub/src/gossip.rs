@@ -253,7 +253,7 @@ async fn listen(hub: Shared, gossip: Arc<Gossip>, verdicts: Verdicts) {
             }
             continue;
         };
-        let removed = view.members.iter().filter(|it| it.state == State::Removed);
+        let removed = view.members.iter().filter(|it| it.removed);
         let removed = removed.map(|it| it.name.to_string()).collect();
         let heard = view.members.iter().any(|it| it.name != view.from && it.heard_ago.is_some());
         hub.roll.fleet_says(removed, heard, (hub.now)());
@@ -362,6 +362,7 @@ mod tests {
             state,
             health: Health::Serving,
             hub_link: true,
+            removed: state == State::Removed,
             hub: text.starts_with("hub"),
             incarnation: 1,
             version: 1,

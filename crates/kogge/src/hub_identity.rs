@@ -119,6 +119,18 @@ pub fn id(dir: &Path) -> anyhow::Result<Option<Uuid>> {
     }
 }
 
+/// Refuses a store of another hub, whose clusters would not obey this one.
+pub fn check(dir: &Path, store: Uuid) -> anyhow::Result<()> {
+    match id(dir)? {
+        Some(known) if known != store => bail!(
+            "{} is the store of another hub: it is {store}, and the identity here is of {known}; put \
+             this hub's own store back, or start with both of the other's",
+            dir.join(STORE).display()
+        ),
+        _ => Ok(()),
+    }
+}
+
 /// Keeps the identity of the store beside it, where it can be read while the hub runs.
 pub fn remember(dir: &Path, id: Uuid) -> anyhow::Result<()> {
     let path = dir.join(ID);

@@ -49,6 +49,10 @@ impl Error {
         matches!(self.fault, Fault::NotFound(_))
     }
 
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self.fault, Fault::Forbidden(_))
+    }
+
     pub fn is_conflict(&self) -> bool {
         matches!(self.fault, Fault::Conflict(_))
     }

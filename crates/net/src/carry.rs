@@ -3,12 +3,19 @@
 //! The two ends speak TLS with each other inside: who carries reads nothing, changes nothing, and
 //! can only withhold. It carries to the hub that it knows, and nowhere else.
 
-use std::{io, pin::Pin, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    pin::Pin,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
+use kogge_gossip::Name;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy, split},
     net::TcpStream,
-    sync::Semaphore,
+    sync::{Semaphore, watch},
     time::timeout,
 };
 
@@ -24,6 +31,9 @@ const CONNECT: Duration = Duration::from_secs(2);
 /// Streams that one member carries at a time.
 const CARRIED: usize = 64;
 
+/// Of these for one peer.
+const OF_ONE: usize = 12;
+
 /// A stream that somebody carries.
 pub trait Stream: AsyncRead + AsyncWrite + Send {}
 
@@ -36,19 +46,42 @@ pub type Carried = Pin<Box<dyn Stream>>;
 pub(crate) struct Carrier {
     hub: Option<String>,
     slots: Semaphore,
+    peers: Mutex<BTreeMap<Name, Carrying>>,
+}
+
+/// What is carried for one peer.
+struct Carrying {
+    streams: usize,
+    /// Changes when all are to end.
+    cut: watch::Sender<()>,
 }
 
 impl Carrier {
     /// `hub` is the address of its API as this member reaches it, `host:port`; without it all are
     /// refused.
     pub fn new(hub: Option<String>) -> Self {
-        Self { hub, slots: Semaphore::new(CARRIED) }
+        Self { hub, slots: Semaphore::new(CARRIED), peers: Mutex::default() }
     }
 
-    /// Carries until either end closes. Its opening is read already.
-    pub async fn carry(&self, stream: impl Stream) -> io::Result<()> {
+    /// Carries for a peer until either end closes. The stream's opening is read already.
+    pub async fn carry(&self, peer: &Name, stream: impl Stream) -> io::Result<()> {
         let full = || io::Error::other("too many streams are carried");
         let _slot = self.slots.try_acquire().map_err(|_| full())?;
+        let mut place = self.place(peer).ok_or_else(full)?;
+        tokio::select! {
+            carried = self.lead(stream) => carried,
+            _ = place.cut.changed() => Err(io::Error::other("the member was removed")),
+        }
+    }
+
+    /// Ends what is carried for a peer.
+    pub fn cut(&self, peer: &Name) {
+        if let Some(it) = self.peers().get(peer) {
+            it.cut.send_replace(());
+        }
+    }
+
+    async fn lead(&self, stream: impl Stream) -> io::Result<()> {
         let hub = self.hub.as_ref().ok_or_else(|| io::Error::other("no hub is known"))?;
         let hub = timeout(CONNECT, TcpStream::connect(hub)).await??;
         hub.set_nodelay(true)?;
@@ -62,6 +95,40 @@ impl Carrier {
             back = copy(&mut from_hub, &mut to_peer) => back?,
         };
         to_peer.shutdown().await
+    }
+
+    fn place(&self, peer: &Name) -> Option<Place<'_>> {
+        let mut peers = self.peers();
+        let begun = || Carrying { streams: 0, cut: watch::Sender::new(()) };
+        let it = peers.entry(peer.clone()).or_insert_with(begun);
+        if it.streams == OF_ONE {
+            return None;
+        }
+        it.streams += 1;
+        Some(Place { cut: it.cut.subscribe(), carrier: self, peer: peer.clone() })
+    }
+
+    fn peers(&self) -> MutexGuard<'_, BTreeMap<Name, Carrying>> {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One stream's place among its peer's, until it is dropped.
+struct Place<'a> {
+    cut: watch::Receiver<()>,
+    carrier: &'a Carrier,
+    peer: Name,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut peers = self.carrier.peers();
+        if let Some(it) = peers.get_mut(&self.peer) {
+            it.streams -= 1;
+            if it.streams == 0 {
+                peers.remove(&self.peer);
+            }
+        }
     }
 }
 
@@ -77,11 +144,15 @@ pub(crate) async fn ask(stream: impl Stream + 'static) -> io::Result<Carried> {
 }
 
 /// Reads what opens a stream, and carries it.
-pub(crate) async fn accept(carrier: &Carrier, mut stream: impl Stream + Unpin) -> io::Result<()> {
+pub(crate) async fn accept(
+    carrier: &Carrier,
+    peer: &Name,
+    mut stream: impl Stream + Unpin,
+) -> io::Result<()> {
     let mut opening = [0; TO_HUB.len()];
     timeout(CONNECT, stream.read_exact(&mut opening)).await??;
     if &opening != TO_HUB {
         return Err(io::Error::other("this is no stream to the hub"));
     }
-    carrier.carry(stream).await
+    carrier.carry(peer, stream).await
 }

@@ -126,7 +126,7 @@ impl Link {
 
     pub fn close(&self) {
         match self {
-            Self::Quic(connection) => connection.close(1u8.into(), b"revoked"),
+            Self::Quic(connection) => connection.close(1u8.into(), b"not needed"),
             // An empty frame is the end.
             Self::Tcp(queue) => drop(queue.try_send(Bytes::new())),
         }
@@ -166,6 +166,7 @@ async fn ask(connection: &quinn::Connection) -> io::Result<Vec<u8>> {
 /// Does what a peer's stream asks for: a view, or a way to the hub.
 async fn answer(
     (mut send, mut receive): (quinn::SendStream, quinn::RecvStream),
+    from: Name,
     heard: mpsc::Sender<Heard>,
     carrier: Arc<Carrier>,
 ) -> io::Result<()> {
@@ -177,7 +178,7 @@ async fn answer(
             let sent = tokio::time::timeout(STREAM, show(&mut send, heard)).await?;
             sent.and_then(|()| Ok(send.finish()?))
         }
-        carry::TO_HUB => carrier.carry(join(receive, send)).await,
+        carry::TO_HUB => carrier.carry(&from, join(receive, send)).await,
         _ => Err(io::Error::other("this is no question")),
     }
 }
@@ -224,10 +225,10 @@ pub(crate) async fn read_quic(
             }
             question = connection.accept_bi() => {
                 let Ok(question) = question else { return };
-                let (heard, carrier) = (heard.clone(), carrier.clone());
+                let (from, heard, carrier) = (from.clone(), heard.clone(), carrier.clone());
                 answering.spawn(async move {
                     // Who asked sees a stream that ends too soon.
-                    if let Err(error) = answer(question, heard, carrier).await {
+                    if let Err(error) = answer(question, from, heard, carrier).await {
                         tracing::debug!(%error, "a peer's question was not answered");
                     }
                 });

@@ -140,6 +140,7 @@ impl Links {
     pub fn revoke(&self, name: &Name) {
         let mut revoked = self.inner.revoked.write().unwrap_or_else(PoisonError::into_inner);
         if revoked.insert(name.clone()) {
+            self.inner.carrier.cut(name);
             let _ = self.peer(name).try_send(ToPeer::Close);
         }
     }
@@ -149,7 +150,7 @@ impl Links {
         let links = self.clone();
         tokio::spawn(async move {
             if let Some((name, link)) = links.dial(&[address], None).await {
-                links.adopt(&name, link);
+                let _ = links.peer(&name).try_send(ToPeer::Meet(link));
                 let _ = links.inner.heard.send(Heard::Met(name)).await;
             }
         });
@@ -188,6 +189,7 @@ impl Links {
             peer.forget_closed();
             match message {
                 ToPeer::Adopt(link) => peer.adopt(link),
+                ToPeer::Meet(link) => peer.meet(link),
                 ToPeer::Close => peer.close(),
                 ToPeer::Send { how, bytes, addresses } => {
                     self.have_link(&name, &addresses, &mut peer, &mut rest).await;
@@ -261,6 +263,9 @@ impl Links {
         peer: &mut Peer,
         rest: &mut Instant,
     ) {
+        if peer.may_try_quic() {
+            tokio::spawn(self.clone().try_quic(name.clone(), addresses.to_vec()));
+        }
         if peer.has_link() || Instant::now() < *rest {
             return;
         }
@@ -269,6 +274,17 @@ impl Links {
         } else {
             *rest = Instant::now() + REST;
             let _ = self.inner.heard.send(Heard::Undialable(name.clone())).await;
+        }
+    }
+
+    async fn try_quic(self, name: Name, addresses: Vec<String>) {
+        for address in open::resolved(&addresses).await {
+            if let Ok((peer, link)) = timeout(HANDSHAKE, self.dial_quic(address)).map(flat).await {
+                if peer == name {
+                    return self.adopt(&name, link);
+                }
+                link.close();
+            }
         }
     }
 

@@ -17,6 +17,9 @@ const MOST_LINKS: usize = 4;
 /// Who dials by TCP has found no other way: for so long frames go to it by QUIC and by TCP.
 const DOUBT: Duration = Duration::from_secs(3);
 
+/// How often QUIC is tried where there is only TCP.
+const TRY_AGAIN: Duration = Duration::from_mins(1);
+
 /// What a peer's task is asked to do.
 pub(crate) enum ToPeer {
     Send {
@@ -26,6 +29,8 @@ pub(crate) enum ToPeer {
     },
     /// A link that the peer opened, or that was opened without knowing its name.
     Adopt(Link),
+    /// A link to a seed, which may be linked already.
+    Meet(Link),
     Ask {
         answer: oneshot::Sender<Vec<u8>>,
         addresses: Vec<String>,
@@ -56,6 +61,8 @@ pub(crate) struct Peer {
     open: Vec<Link>,
     /// Until then it is not known whether QUIC carries.
     doubt: Option<Instant>,
+    /// When QUIC was last tried beside TCP.
+    tried: Option<Instant>,
     writing: JoinSet<()>,
 }
 
@@ -72,16 +79,40 @@ impl Peer {
         self.open.retain(Link::is_open);
     }
 
-    /// The newest first, and QUIC before TCP.
+    /// The newest first, and QUIC before TCP; of too many the oldest goes.
     pub fn adopt(&mut self, link: Link) {
-        let at = if link.is_quic() { 0 } else { self.open.len() };
+        let first = |it: &Link| !it.is_quic();
+        let first_tcp = self.open.iter().position(first).unwrap_or(self.open.len());
+        let at = if link.is_quic() { 0 } else { first_tcp };
         if 0 < at {
             self.doubt = Some(Instant::now() + DOUBT);
         }
         self.open.insert(at, link);
-        for surplus in self.open.drain(MOST_LINKS.min(self.open.len())..) {
-            surplus.close();
+        if MOST_LINKS < self.open.len() {
+            let last = self.open.len() - 1;
+            let oldest = if at == last { last - 1 } else { last };
+            self.open.remove(oldest).close();
         }
+    }
+
+    /// One QUIC link is enough, and others' streams may be on it.
+    pub fn meet(&mut self, link: Link) {
+        if self.open.iter().any(Link::is_quic) {
+            link.close();
+        } else {
+            self.adopt(link);
+        }
+    }
+
+    /// Only TCP, for a minute or longer: QUIC is worth another try.
+    pub fn may_try_quic(&mut self) -> bool {
+        let now = Instant::now();
+        let due = self.has_link() && !self.open.iter().any(Link::is_quic);
+        let due = due && self.tried.is_none_or(|it| it + TRY_AGAIN < now);
+        if due {
+            self.tried = Some(now);
+        }
+        due
     }
 
     /// Sends by the best link, and where that is in doubt by TCP as well.

@@ -81,6 +81,26 @@ fn is_guess(cluster: &Cluster) -> bool {
     cluster.metadata.annotations.contains_key(ADOPTED)
 }
 
+/// Why an adopted cluster hears nothing yet: what it is to hold was never decided for it, and
+/// would be nothing.
+pub(super) fn waits(hub: &Context, name: &str) -> Option<String> {
+    let key = ObjectKey::new(cluster::GROUP, "Cluster", "", name);
+    let found: Cluster = serde_json::from_value(hub.cache.value(&key)?).ok()?;
+    is_guess(&found).then(|| message(name))
+}
+
+/// A person says that the hub has its state again: what was adopted hears what it is to hold.
+pub(super) async fn accept_all(hub: &Context) -> Result<(), Error> {
+    let resource = hub.resource(cluster::API_VERSION, "Cluster").await?;
+    let none = json!({"metadata": {"annotations": {ADOPTED: null}}});
+    for (key, _) in hub.cache.all(cluster::GROUP, "Cluster") {
+        if waits(hub, &key.name).is_some() {
+            hub.client.merge(&resource, "", &key.name, None, &none).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes the Cluster of a stray again, and says so.
 pub(super) async fn adopt(hub: &Shared, name: &str, id: &str) -> Result<(), Error> {
     let clusters = hub.resource(cluster::API_VERSION, "Cluster").await?;
@@ -100,8 +120,9 @@ pub(super) async fn adopt(hub: &Shared, name: &str, id: &str) -> Result<(), Erro
 pub(crate) fn message(name: &str) -> String {
     format!(
         "{name} showed a certificate of this fleet, and the hub had no Cluster of it: it is a \
-         member again; labels, region and taints that it had are not known; to take it out: \
-         kogge unjoin {name}"
+         member again, and keeps what it has; labels, region and taints that it had are not known; \
+         when it is as it was, let it hear what it is to hold: kubectl annotate cluster {name} \
+         {ADOPTED}- (or take it out: kogge unjoin {name})"
     )
 }
 

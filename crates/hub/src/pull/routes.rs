@@ -84,7 +84,7 @@ impl Routes {
             return self.report(user, request.uri().query()).await;
         }
         if path == RECOVERY_PATH {
-            return Ok(self.recovery(user, request.method()));
+            return Ok(self.recovery(user, request.method()).await);
         }
         let cluster = path.strip_prefix(PREFIX).and_then(|it| it.strip_prefix("clusters/"));
         let Some((name, what)) = cluster.and_then(|it| it.split_once('/')) else {
@@ -165,7 +165,7 @@ impl Routes {
     }
 
     /// What the hub waits for; a POST says that it waits no more.
-    fn recovery(&self, user: &User, method: &Method) -> Response<Body> {
+    async fn recovery(&self, user: &User, method: &Method) -> Response<Body> {
         if !user.is_master() {
             let message = format!("only admins may do this, not {}", user.name);
             return refusal(403, "Forbidden", &message);
@@ -176,10 +176,15 @@ impl Routes {
             (&Method::POST, None) => {
                 refusal(409, "Conflict", "the hub is not recovering: it waits for nothing")
             }
-            (&Method::POST, Some(_)) => match self.hub.recovery.end() {
-                Ok(()) => json_answer(&recovering),
-                Err(error) => refusal(500, "InternalError", &error.to_string()),
-            },
+            (&Method::POST, Some(_)) => {
+                if let Err(error) = adopt::accept_all(&self.hub).await {
+                    return refusal(500, "InternalError", &error.chain());
+                }
+                match self.hub.recovery.end() {
+                    Ok(()) => json_answer(&recovering),
+                    Err(error) => refusal(500, "InternalError", &error.to_string()),
+                }
+            }
             _ => refusal(405, "MethodNotAllowed", "there is GET and POST"),
         }
     }
@@ -221,15 +226,21 @@ impl Routes {
     fn desired(&self, name: &str, id: &str, draining: Option<Draining>) -> Response<Body> {
         let mut heartbeat = tokio::time::interval(BEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let recovering = self.hub.recovery.get().map(|it| it.message());
+        let adopted = adopt::waits(&self.hub, name).filter(|_| recovering.is_none());
         let stream = Stream {
             routes: self.clone(),
             name: name.to_owned(),
             id: id.to_owned(),
-            desired: self.hub.works.listen(name),
+            desired: match adopted {
+                Some(_) => futures::stream::pending().boxed(),
+                None => self.hub.works.listen(name),
+            },
             heartbeat,
             draining,
             ended: false,
-            waits: self.hub.recovery.get().map(|it| it.message()),
+            adopted: adopted.is_some(),
+            waits: recovering.or(adopted),
         };
         tracing::info!(cluster = name, "its agent has dialled");
         let lines = futures::stream::unfold(stream, |mut it| async move {
@@ -282,7 +293,9 @@ struct Stream {
     heartbeat: Interval,
     draining: Option<Draining>,
     ended: bool,
-    /// Said once, at first: the hub has nothing to say until it has its state again.
+    /// It was adopted, and a person has not accepted it yet: then the stream begins anew.
+    adopted: bool,
+    /// Said once, at first: why the hub has nothing to say.
     waits: Option<String>,
 }
 
@@ -324,6 +337,9 @@ impl Stream {
     fn beat(&mut self) -> Option<ToAgent> {
         if let Some(gone) = self.gone() {
             return Some(gone);
+        }
+        if self.adopted && adopt::waits(&self.routes.hub, &self.name).is_none() {
+            return None;
         }
         let last = self.routes.reports.last_heard(&self.name);
         let silent = last.map(|it| (self.routes.hub.now)().duration_since(it));

@@ -159,6 +159,7 @@ impl Works {
             receive.recv().await.map(|it| (it, receive))
         });
         if inner.waits {
+            inner.waiting.retain(|it| !it.is_closed());
             inner.waiting.push(send);
             return changes.boxed();
         }

@@ -111,6 +111,7 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
 pub async fn start(dir: &Path, now: fn() -> Timestamp, life: Duration) -> anyhow::Result<Hub> {
     hub_identity::mark_lost(dir, now())?;
     let store = open_store_as(&dir.join("hub/store"), hub_identity::id(dir)?).await?;
+    hub_identity::check(dir, store.id())?;
     hub_identity::remember(dir, store.id())?;
     let options = Options { store: Arc::new(store), data_dir: dir.join("hub"), now };
     let authority = serving::authority(&dir.join("hub/pki"), CONTEXT, now())?;

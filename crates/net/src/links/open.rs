@@ -56,7 +56,7 @@ impl Links {
         None
     }
 
-    async fn dial_quic(&self, address: SocketAddr) -> io::Result<(Name, Link)> {
+    pub(super) async fn dial_quic(&self, address: SocketAddr) -> io::Result<(Name, Link)> {
         let config = QuicClientConfig::try_from(self.tls().client).map_err(io::Error::other)?;
         let mut config = quinn::ClientConfig::new(Arc::new(config));
         config.transport_config(transport());
@@ -145,7 +145,7 @@ impl Links {
         if stream.get_ref().1.alpn_protocol() != Some(tls::CARRIED) {
             return self.adopt(peer, open_tcp(stream, peer.clone(), self.inner.heard.clone()));
         }
-        if let Err(error) = carry::accept(&self.inner.carrier, stream).await {
+        if let Err(error) = carry::accept(&self.inner.carrier, peer, stream).await {
             tracing::debug!(%peer, %error, "a stream to the hub is not carried");
         }
     }
@@ -155,7 +155,7 @@ impl Links {
         by: &Name,
         addresses: &[String],
     ) -> io::Result<Carried> {
-        let stream = TcpStream::connect(&dialled(addresses).await?[..]).await?;
+        let stream = TcpStream::connect(&resolved(addresses).await[..]).await?;
         let (peer, stream) = self.tls_over(stream, self.tls().carried).await?;
         if peer != *by {
             return Err(io::Error::other("another member answers there"));
@@ -167,12 +167,12 @@ impl Links {
 type ServerStream = tokio_rustls::server::TlsStream<TcpStream>;
 
 /// All that the addresses stand for.
-async fn dialled(addresses: &[String]) -> io::Result<Vec<SocketAddr>> {
+pub(super) async fn resolved(addresses: &[String]) -> Vec<SocketAddr> {
     let mut found = Vec::new();
     for address in addresses {
-        found.extend(tokio::net::lookup_host(address).await?);
+        found.extend(tokio::net::lookup_host(address).await.into_iter().flatten());
     }
-    Ok(found)
+    found
 }
 
 pub(super) fn flat<T>(result: Result<io::Result<T>, tokio::time::error::Elapsed>) -> io::Result<T> {

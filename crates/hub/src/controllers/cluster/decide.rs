@@ -183,9 +183,7 @@ fn status(seen: &Observed, cluster: &Cluster) -> ClusterStatus {
         fill(&mut status, state);
     }
     set_condition(&mut status.conditions, ready(seen, cluster), seen.now);
-    if let Some(route) = route::condition(seen, cluster) {
-        set_condition(&mut status.conditions, route, seen.now);
-    }
+    route::tell(&mut status.conditions, seen, cluster);
     recovery::tell(&mut status.conditions, seen, cluster);
     let known = status.conditions.iter().any(|it| it.kind == HELD);
     let waiting = seen.held.filter(|_| !is_approved(seen));

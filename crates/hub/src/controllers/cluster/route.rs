@@ -4,6 +4,7 @@ use kogge_api::{
     Condition,
     ConditionStatus::{False, True, Unknown},
     fleet::{Cluster, SyncMode},
+    set_condition,
 };
 
 use super::decide::Observed;
@@ -12,13 +13,24 @@ use crate::reports::is_silent;
 /// True: the agent reaches the hub itself.
 const CONNECTED: &str = "Connected";
 
-pub(super) fn condition(seen: &Observed, cluster: &Cluster) -> Option<Condition> {
-    let heard = seen.heard.filter(|_| cluster.spec.sync_mode == SyncMode::Pull)?;
+/// Sets it where there is something to say; it is of no cluster that the hub dials.
+pub(super) fn tell(conditions: &mut Vec<Condition>, seen: &Observed, cluster: &Cluster) {
+    if cluster.spec.sync_mode != SyncMode::Pull {
+        conditions.retain(|it| it.kind != CONNECTED);
+    } else if let Some(condition) = condition(seen, cluster) {
+        set_condition(conditions, condition, seen.now);
+    }
+}
+
+fn condition(seen: &Observed, cluster: &Cluster) -> Option<Condition> {
     let name = &cluster.metadata.name;
-    if is_silent(heard, seen.now) {
-        let message = format!("no news came from {name} since {heard:.0}");
+    let last = seen.heard.unwrap_or(seen.since);
+    if is_silent(last, seen.now) {
+        let message = format!("no news came from {name} since {last:.0}");
         return Some(Condition::new(CONNECTED, Unknown, "Silent", message));
     }
+    // A hub that has just started leaves what it said before.
+    seen.heard?;
     let direct = || Condition::new(CONNECTED, True, "Direct", "its agent reaches the hub itself");
     let carried = |member: &String| {
         let message = format!(

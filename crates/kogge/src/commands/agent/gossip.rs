@@ -1,6 +1,7 @@
 //! The agent among the members: let in by the hub once, and told by them ever after.
 
 use std::{
+    fs, io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
@@ -63,6 +64,17 @@ impl Member {
         let made = Self { key, admission: None, admitted: None };
         identity::write(file, &made)?;
         Ok(made)
+    }
+}
+
+/// Forgets whom the hub let in before: who joins anew is let in anew.
+pub fn forget(dir: &Path) -> anyhow::Result<()> {
+    let dir = dir.join("gossip");
+    match fs::remove_dir_all(&dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("could not remove {}", dir.display()))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -151,17 +151,25 @@ async fn leave(
 /// silent.
 async fn tell_ways(ways: &Ways, wire: &Wire, telling: &Telling) {
     let (mut carrier, mut hearing) = (ways.carrier(), wire.hearing());
+    let mut who = None;
     loop {
-        let who = *hearing.borrow_and_update();
         let carried_by = carrier.borrow_and_update().clone();
         telling.hub_link(who == Some(Hearing::Hub) && carried_by.is_none());
         wire.carried_by(carried_by.map(|it| it.to_string()));
-        if who == Some(Hearing::Nobody) {
-            ways.hang_up();
-        }
         tokio::select! {
             Ok(()) = carrier.changed() => {}
-            Ok(()) = hearing.changed() => {}
+            Ok(()) = hearing.changed() => {
+                who = *hearing.borrow_and_update();
+                let leads_nowhere = match who {
+                    None | Some(Hearing::Hub) => false,
+                    Some(Hearing::Silence) => true,
+                    // What another member carries may not go to the hub.
+                    Some(Hearing::Nobody | Hearing::Another) => carrier.borrow().is_some(),
+                };
+                if leads_nowhere {
+                    ways.doubt();
+                }
+            }
             else => return,
         }
     }
@@ -265,6 +273,7 @@ impl Args {
             provider: self.facts.provider.clone(),
             labels: self.facts.labels.iter().cloned().collect(),
         };
+        gossip::forget(dir)?;
         enroll::enroll(dir, hub.trim_end_matches('/'), token, &introduction).await
     }
 

@@ -3,10 +3,20 @@
 //! All that the agent says to its hub goes in by [`Ways::door`], a port on loopback, and leaves by
 //! the way that opens first. TLS with the hub is inside, so whoever carries reads nothing.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use anyhow::Context as _;
-use futures::{StreamExt as _, future::Either, stream::FuturesUnordered};
+use futures::{
+    FutureExt as _, StreamExt as _, TryFutureExt as _,
+    future::{Either, select_ok},
+    stream::FuturesUnordered,
+};
 use http::Uri;
 use kogge_gossip::{Name, State, View};
 use kogge_net::{Carried, Gossip};
@@ -15,11 +25,15 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 /// The hub has so long to answer before others are asked as well.
 const HEAD_START: Duration = Duration::from_millis(400);
+
+/// A way by which nothing came is the last choice for so long; a straight one that was cut opens
+/// again no later than that.
+const DOUBT: Duration = Duration::from_secs(20);
 
 /// A way that is not open by then is none.
 const OPEN: Duration = Duration::from_secs(3);
@@ -36,6 +50,9 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Who carries what is said to the hub; nobody where it is dialled.
 pub type Carrier = Option<Name>;
 
+/// A stream to the hub.
+type Way = Either<TcpStream, (Name, Carried)>;
+
 /// The ways of one agent. The door closes when this is dropped.
 pub struct Ways {
     inner: Arc<Inner>,
@@ -48,6 +65,8 @@ struct Inner {
     hub: String,
     gossip: watch::Sender<Option<Arc<Gossip>>>,
     carrier: watch::Sender<Carrier>,
+    /// Ways by which nothing came, and until when they are the last choice.
+    doubted: Mutex<BTreeMap<Carrier, Instant>>,
     /// Changes when all streams are to end, and begin anew by the best way.
     hung_up: watch::Sender<()>,
 }
@@ -60,6 +79,7 @@ impl Ways {
             hub: address_of(hub)?,
             gossip: watch::Sender::new(None),
             carrier: watch::Sender::new(None),
+            doubted: Mutex::default(),
             hung_up: watch::Sender::new(()),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await;
@@ -91,8 +111,14 @@ impl Ways {
         self.inner.carrier.subscribe()
     }
 
-    /// Ends what is open: it leads nowhere any more.
-    pub fn hang_up(&self) {
+    /// Nothing comes by the present way: ends what is open, and takes another if there is one.
+    pub fn doubt(&self) {
+        let way = self.inner.carrier.borrow().clone();
+        let mut doubted = self.inner.doubted();
+        let now = Instant::now();
+        doubted.retain(|_, until| now < *until);
+        doubted.insert(way, now + DOUBT);
+        drop(doubted);
         self.inner.hung_up.send_replace(());
     }
 }
@@ -135,51 +161,64 @@ impl Inner {
         }
     }
 
-    /// The first that opens; the straight one has a head start.
-    async fn way(&self) -> io::Result<Either<TcpStream, (Name, Carried)>> {
-        let mut straight = std::pin::pin!(self.straight());
-        let failed = match timeout(HEAD_START, &mut straight).await {
-            Ok(Ok(hub)) => return Ok(Either::Left(hub)),
-            Ok(Err(error)) => Some(error),
-            Err(_) => None,
+    /// The first that opens. The present way has a head start, unless nothing came by it.
+    async fn way(&self) -> io::Result<Way> {
+        let carrier = self.carrier.borrow().clone();
+        let (straight, carried) = match (self.is_doubted(&None), carrier) {
+            (false, None) => (Duration::ZERO, HEAD_START),
+            (false, Some(_)) => (HEAD_START, Duration::ZERO),
+            (true, _) => (OPEN / 2, Duration::ZERO),
         };
-        let mut carried = std::pin::pin!(timeout(OPEN, self.carried()));
-        if let Some(error) = failed {
-            return carried.await.ok().flatten().map(Either::Right).ok_or(error);
-        }
-        tokio::select! {
-            straight = &mut straight => match straight {
-                Ok(hub) => Ok(Either::Left(hub)),
-                Err(error) => carried.await.ok().flatten().map(Either::Right).ok_or(error),
-            },
-            Ok(Some(carried)) = &mut carried => Ok(Either::Right(carried)),
-        }
+        let straight = sleep(straight).then(|()| self.straight()).map_ok(Either::Left);
+        let carried = sleep(carried).then(|()| self.carried()).map_ok(Either::Right);
+        Ok(select_ok([straight.boxed(), carried.boxed()]).await?.0)
+    }
+
+    fn is_doubted(&self, way: &Carrier) -> bool {
+        self.doubted().get(way).is_some_and(|until| Instant::now() < *until)
+    }
+
+    fn doubted(&self) -> MutexGuard<'_, BTreeMap<Carrier, Instant>> {
+        self.doubted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn straight(&self) -> io::Result<TcpStream> {
-        let hub = timeout(OPEN, TcpStream::connect(&self.hub)).await??;
+        let opened = timeout(OPEN, TcpStream::connect(&self.hub)).await;
+        let opened = opened.unwrap_or_else(|it| Err(it.into()));
+        if opened.is_err() {
+            // It does not open and lead nowhere: that it opens again is worth something.
+            self.doubted().remove(&None);
+        }
+        let hub = opened?;
         hub.set_nodelay(true)?;
         Ok(hub)
     }
 
-    /// The first member that carries.
-    async fn carried(&self) -> Option<(Name, Carried)> {
-        let gossip = self.gossip.borrow().clone()?;
-        let view = gossip.view().await?;
-        let asked = carriers(&view).into_iter().take(ASKED).zip(0..);
+    /// The first member that carries; the one that does already is asked first.
+    async fn carried(&self) -> io::Result<(Name, Carried)> {
+        let nobody = || io::Error::other("no other member carries");
+        let gossip = self.gossip.borrow().clone().ok_or_else(nobody)?;
+        let view = gossip.view().await.ok_or_else(nobody)?;
+        let mut names = carriers(&view);
+        let present = self.carrier.borrow().clone();
+        names.sort_by_key(|it| {
+            let it = Some(it.clone());
+            (self.is_doubted(&it), it != present)
+        });
+        let asked = names.into_iter().take(ASKED).zip(0..);
         let mut asked: FuturesUnordered<_> = asked
             .map(async |(name, turn): (Name, u32)| {
                 sleep(STEP * turn).await;
-                let carried = gossip.carried_by(&name).await?;
+                let carried = timeout(OPEN, gossip.carried_by(&name)).await.ok()??;
                 Some((name, carried))
             })
             .collect();
         while let Some(answer) = asked.next().await {
-            if answer.is_some() {
-                return answer;
+            if let Some(carried) = answer {
+                return Ok(carried);
             }
         }
-        None
+        Err(nobody())
     }
 
     fn note(&self, carrier: Carrier) {
@@ -204,7 +243,10 @@ impl Inner {
             let mut open = 0;
             while open < 2 && carrier.borrow().is_some() {
                 sleep(LOOK).await;
-                open = if self.straight().await.is_ok() { open + 1 } else { 0 };
+                // As promptly as a way has to open to be taken.
+                let straight = timeout(HEAD_START, self.straight()).await;
+                let opens = matches!(straight, Ok(Ok(_))) && !self.is_doubted(&None);
+                open = if opens { open + 1 } else { 0 };
             }
             self.note(None);
             self.hung_up.send_replace(());
@@ -228,7 +270,9 @@ fn carriers(view: &View) -> Vec<Name> {
 fn address_of(hub: &str) -> anyhow::Result<String> {
     let url: Uri = hub.parse().with_context(|| format!("{hub} is no URL"))?;
     let host = url.host().with_context(|| format!("{hub} names no host"))?;
-    let usual = if url.scheme_str() == Some("http") { 80 } else { 443 };
+    let scheme =
+        url.scheme_str().with_context(|| format!("{hub} is no URL: it names no scheme"))?;
+    let usual = if scheme == "http" { 80 } else { 443 };
     Ok(format!("{host}:{}", url.port_u16().unwrap_or(usual)))
 }
 

@@ -103,7 +103,10 @@ async fn clusters(client: &Client, found: &Value, binding: &Value) -> Result<Vec
     let ran_on = binding.pointer("/status/aggregatedStatus").and_then(Value::as_array);
     let mut found_there = Vec::new();
     for name in ran_on.into_iter().flatten().map(|it| object::text(it, "/clusterName")) {
-        found_there.push(or_null(client.get(&resource, "", name).await)?);
+        let found = client.get(&resource, "", name).await;
+        // Who may see the object need not be allowed to see the fleet.
+        let hidden = matches!(&found, Err(error) if error.is_forbidden());
+        found_there.push(if hidden { Value::Null } else { or_null(found)? });
     }
     if ObjectKey::of(found).kind == resource.kind {
         found_there.push(found.clone());

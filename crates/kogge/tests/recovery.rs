@@ -113,6 +113,17 @@ fn has_its_state_again(hub: &Hub, eu: &Agent, us: &Agent) {
     }
 }
 
+/// What it has stays, until a person says that it is to hold what the hub wants: no `web` any more.
+fn comes_late(hub: &Hub, late: &mut Agent) {
+    late.start_again();
+    let adopted = hub.kubectl.wait(&["get", "cluster", "late", "-o", "yaml"], "GoodCertificate");
+    assert!(adopted.contains("kogge.dev/adopted-"), "{adopted}");
+    late.process.wait_log("the hub waits for its state", SOON);
+    late.heals();
+    hub.kubectl.ok(&["annotate", "cluster", "late", "kogge.dev/adopted-"]);
+    late.member.kubectl.wait_gone(&WEB);
+}
+
 #[test]
 fn a_hub_without_its_disk_takes_its_fleet_back_and_waits_for_its_state() {
     let dir = tempfile::tempdir().expect("temp dir");
@@ -120,13 +131,14 @@ fn a_hub_without_its_disk_takes_its_fleet_back_and_waits_for_its_state() {
     let with_port = ["--gossip-port", &port];
     let Some(mut hub) = Hub::or_skip_with(dir.path(), "24h", &with_port) else { return };
     let data = dir.path().join("hub-data");
-    let [mut eu, us, mut asia] = ["eu", "us", "asia"].map(|it| Agent::join(dir.path(), &hub, it));
-    for name in ["eu", "us", "asia"] {
+    let names = ["eu", "us", "asia", "late"];
+    let [mut eu, us, mut asia, mut late] = names.map(|it| Agent::join(dir.path(), &hub, it));
+    for name in names {
         hub.kubectl.wait(&["get", "cluster", name], "True");
     }
     give_state(&hub);
     hub.kubectl.wait(&WEB, "2/2");
-    for agent in [&eu, &us, &asia] {
+    for agent in [&eu, &us, &asia, &late] {
         agent.member.kubectl.wait(&WEB, "2/2");
     }
 
@@ -135,6 +147,9 @@ fn a_hub_without_its_disk_takes_its_fleet_back_and_waits_for_its_state() {
     asia.process.kill().expect("killed");
     hub.ok(&["unjoin", "asia", "--force"]);
     wait_until(SOON, "us knows", || us.knows_removed("asia").then_some(()));
+
+    // One whose site is away until all is over.
+    late.process.kill().expect("killed");
 
     let file = dir.path().join("identity.json");
     exports_once(&data, &file);
@@ -180,4 +195,5 @@ fn a_hub_without_its_disk_takes_its_fleet_back_and_waits_for_its_state() {
     asia.member.kubectl.wait(&WEB, "2/2");
 
     has_its_state_again(&hub, &eu, &us);
+    comes_late(&hub, &mut late);
 }

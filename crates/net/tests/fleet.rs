@@ -169,6 +169,20 @@ async fn whom_the_hub_removes_is_cut_off_until_it_is_admitted_again() {
     let forged = self::fleet("f").floor(&name("m1"), &floor);
     fleet[1].floor(forged).await;
     sees(&fleet[0], "m1", State::Alive).await;
+    // Admitted again and not there yet, it is not one that was taken out.
+    assert!(is_taken_out(&fleet[1], "m2").await);
+    let floor = Floor { serial: 2, incarnation: 1 << 40, revoked: false };
+    fleet[0].floor(authority.floor(&name("m2"), &floor)).await;
+    wait_until_async(SOON, "m2 may come again", async || {
+        (!is_taken_out(&fleet[1], "m2").await).then_some(())
+    })
+    .await;
+    sees(&fleet[1], "m2", State::Removed).await;
+}
+
+async fn is_taken_out(by: &Gossip, who: &str) -> bool {
+    let members = by.view().await.unwrap().members;
+    members.iter().any(|it| it.name.as_str() == who && it.removed)
 }
 
 /// Admits `of` by `by`; it trusts both.

@@ -203,14 +203,16 @@ impl Routes {
         }
     }
 
-    /// Makes a stray a member again. Who has left hears of it on its stream.
+    /// Makes a stray a member again: it comes back when its Cluster is read, with what holds for
+    /// the adopted. Who has left hears of it on its stream.
     async fn take_back(&self, name: &str, id: &str) -> Result<(), Response<Body>> {
         match self.agent(name, id) {
             Agent::Member | Agent::Parts(_) => Ok(()),
             Agent::Waits(why) => Err(refusal(503, "ServiceUnavailable", &why)),
             Agent::Stray => {
                 let adopted = adopt::adopt(&self.hub, name, id).await;
-                adopted.map_err(|it| refusal(500, "InternalError", &it.chain()))
+                adopted.map_err(|it| refusal(500, "InternalError", &it.chain()))?;
+                Err(refusal(503, "ServiceUnavailable", &format!("{name} is being adopted")))
             }
         }
     }

@@ -228,7 +228,11 @@ fn without_hub(fleet: &mut Fleet, cast: &Cast) {
     cluster.ok(&["create", "deployment", "local", "--image=nginx", "--replicas=3"]);
     cluster.ok(&["set", "resources", "deployment", "local", "--requests=cpu=3"]);
     cluster.wait(&["get", "deployment", "local"], "3/3");
-    assert!(1 < cluster.ok(&["get", "nodes", "-o", "name"]).lines().count());
+    // The first pods, that asked for nothing, had room.
+    wait_until(SOON, "a node comes", || {
+        (1 < cluster.ok(&["get", "nodes", "-o", "name"]).lines().count()).then_some(())
+    });
+    cluster.wait(&["get", "deployment", "local"], "3/3");
     let broken = fleet.member(&breaks);
     let node = broken.kubectl.ok(&["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"]);
     let faults = broken.cluster.as_ref().expect("it runs").faults();

@@ -49,6 +49,10 @@ impl Error {
         matches!(self.fault, Fault::NotFound(_))
     }
 
+    pub fn is_unauthorized(&self) -> bool {
+        matches!(self.fault, Fault::Unauthorized(_))
+    }
+
     pub fn is_forbidden(&self) -> bool {
         matches!(self.fault, Fault::Forbidden(_))
     }

@@ -28,6 +28,9 @@ use crate::{clock, commands::token::hex};
 /// How long the hub may take to answer a request.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// A token that was made a moment ago may not have been read yet by a busy hub.
+const READ: Duration = Duration::from_secs(5);
+
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 const ANOTHER: &str = "make another one on the hub with: kogge token create";
@@ -165,10 +168,16 @@ async fn ask(
             "usages": ["digital signature", "client auth", "server auth"],
         },
     });
-    match hub.create(&requests, &object).await {
-        // Asked before, and cut short.
-        Err(error) if error.is_conflict() => {}
-        other => drop(other.map_err(|it| explain(&it))?),
+    let read_by = Instant::now() + READ;
+    loop {
+        match hub.create(&requests, &object).await {
+            // Asked before, and cut short.
+            Err(error) if error.is_conflict() => break,
+            Err(error) if error.is_unauthorized() && Instant::now() < read_by => {
+                sleep(LOOK_AGAIN).await;
+            }
+            other => break drop(other.map_err(|it| explain(&it))?),
+        }
     }
     let until = Instant::now() + PATIENCE;
     while Instant::now() < until {

@@ -30,8 +30,7 @@ pub(super) enum Agent {
 
 /// What the agent of cluster `name` is, whose certificate is for the uid `id`.
 pub(super) fn agent(hub: &Context, name: &str, id: &str) -> Agent {
-    let key = ObjectKey::new(cluster::GROUP, "Cluster", "", name);
-    let found = hub.cache.value(&key).and_then(|it| serde_json::from_value(it).ok());
+    let found = cluster_of(hub, name);
     let standing = hub.roll.standing(name, (hub.now)());
     judge(name, id, found.as_ref(), standing, hub.recovery.is_on())
 }
@@ -77,6 +76,11 @@ fn judge(
     Agent::Member
 }
 
+fn cluster_of(hub: &Context, name: &str) -> Option<Cluster> {
+    let key = ObjectKey::new(cluster::GROUP, "Cluster", "", name);
+    serde_json::from_value(hub.cache.value(&key)?).ok()
+}
+
 fn is_guess(cluster: &Cluster) -> bool {
     cluster.metadata.annotations.contains_key(ADOPTED)
 }
@@ -84,9 +88,7 @@ fn is_guess(cluster: &Cluster) -> bool {
 /// Why an adopted cluster hears nothing yet: what it is to hold was never decided for it, and
 /// would be nothing.
 pub(super) fn waits(hub: &Context, name: &str) -> Option<String> {
-    let key = ObjectKey::new(cluster::GROUP, "Cluster", "", name);
-    let found: Cluster = serde_json::from_value(hub.cache.value(&key)?).ok()?;
-    is_guess(&found).then(|| message(name))
+    cluster_of(hub, name).is_some_and(|it| is_guess(&it)).then(|| message(name))
 }
 
 /// A person says that the hub has its state again: what was adopted hears what it is to hold.

@@ -13,9 +13,7 @@ use std::{
 
 use anyhow::Context as _;
 use futures::{
-    FutureExt as _, StreamExt as _, TryFutureExt as _,
-    future::{Either, select_ok},
-    stream::FuturesUnordered,
+    FutureExt as _, StreamExt as _, TryFutureExt as _, future::select_ok, stream::FuturesUnordered,
 };
 use http::Uri;
 use kogge_gossip::{Name, State, View};
@@ -50,8 +48,8 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Who carries what is said to the hub; nobody where it is dialled.
 pub type Carrier = Option<Name>;
 
-/// A stream to the hub.
-type Way = Either<TcpStream, (Name, Carried)>;
+/// A stream to the hub, and who carries it.
+type Way = (Carrier, Carried);
 
 /// The ways of one agent. The door closes when this is dropped.
 pub struct Ways {
@@ -142,16 +140,9 @@ impl Inner {
         let mut hung_up = self.hung_up.subscribe();
         let led = async {
             stream.set_nodelay(true)?;
-            match self.way().await? {
-                Either::Left(mut hub) => {
-                    self.note(None);
-                    copy_bidirectional(&mut stream, &mut hub).await
-                }
-                Either::Right((carrier, mut hub)) => {
-                    self.note(Some(carrier));
-                    copy_bidirectional(&mut stream, &mut hub).await
-                }
-            }
+            let (carrier, mut hub) = self.way().await?;
+            self.note(carrier);
+            copy_bidirectional(&mut stream, &mut hub).await
         };
         tokio::select! {
             led = led => if let Err(error) = led {
@@ -169,8 +160,11 @@ impl Inner {
             (false, Some(_)) => (HEAD_START, Duration::ZERO),
             (true, _) => (OPEN / 2, Duration::ZERO),
         };
-        let straight = sleep(straight).then(|()| self.straight()).map_ok(Either::Left);
-        let carried = sleep(carried).then(|()| self.carried()).map_ok(Either::Right);
+        let straight = sleep(straight)
+            .then(|()| self.straight())
+            .map_ok(|hub| -> Way { (None, Box::pin(hub)) });
+        let carried =
+            sleep(carried).then(|()| self.carried()).map_ok(|(by, hub)| -> Way { (Some(by), hub) });
         Ok(select_ok([straight.boxed(), carried.boxed()]).await?.0)
     }
 

@@ -2,7 +2,8 @@
 //!
 //! While the hub does not answer, the last complete set is given in its place, so that an agent
 //! that starts anew heals and scales by it. What the hub says, as soon as it says something, comes
-//! first. Reading order: [`Kept`] (the link), `set` (what is wanted), `seal` (the file).
+//! first. Nothing is passed on before it is kept: an older set would undo what was done since.
+//! Reading order: [`Kept`] (the link), `set` (what is wanted), `seal` (the file).
 
 mod seal;
 mod set;
@@ -15,17 +16,17 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt as _, stream::BoxStream};
-use tokio::{
-    sync::{Notify, mpsc},
-    time::timeout,
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream},
 };
+use tokio::{sync::mpsc, task::spawn_blocking, time::timeout};
 
 pub use self::seal::KeptError;
 use self::{seal::File, set::Set};
 use crate::{
     link::{Desired, HubLink, Report},
-    wire::{AbortOnDrop, streamed},
+    wire::streamed,
 };
 
 /// How long the hub may take to answer before what is kept stands in for it.
@@ -34,14 +35,13 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Between attempts to reach the hub.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Changes that come together are written together.
-const GATHER: Duration = Duration::from_millis(200);
+/// So many changes that have come already are kept by one write.
+const BATCH: usize = 1_024;
 
 /// A hub's link with a memory.
 pub struct Kept {
     inner: Arc<dyn HubLink>,
     shelf: Arc<Shelf>,
-    _writing: AbortOnDrop,
 }
 
 struct Shelf {
@@ -49,13 +49,11 @@ struct Shelf {
     hub: String,
     set: Mutex<Set>,
     file: File,
-    changed: Notify,
 }
 
 impl Kept {
     /// Reads what `dir` keeps of what `hub` (the identity of its store) wanted; of another hub's
-    /// nothing is used. A file that cannot be read is told, and taken as none. Needs a tokio
-    /// runtime around it.
+    /// nothing is used. A file that cannot be read is told, and taken as none.
     pub fn open(inner: Arc<dyn HubLink>, dir: &Path, hub: &str) -> Result<Self, KeptError> {
         let file = File::open(dir)?;
         let set = match file.read() {
@@ -66,16 +64,8 @@ impl Kept {
             }
         };
         let set = set.unwrap_or_else(|| Set::new(hub));
-        let shelf =
-            Shelf { hub: hub.to_owned(), set: Mutex::new(set), file, changed: Notify::new() };
-        let shelf = Arc::new(shelf);
-        let writing = AbortOnDrop(tokio::spawn(shelf.clone().write_for_ever()));
-        Ok(Self { inner, shelf, _writing: writing })
-    }
-
-    /// Writes what was not written yet.
-    pub fn flush(&self) -> Result<(), KeptError> {
-        self.shelf.write()
+        let shelf = Arc::new(Shelf { hub: hub.to_owned(), set: Mutex::new(set), file });
+        Ok(Self { inner, shelf })
     }
 
     /// Forgets it all: the cluster has left the fleet.
@@ -102,7 +92,7 @@ impl HubLink for Kept {
 type Sent = Result<(), mpsc::error::SendError<Desired>>;
 
 /// One stream of the hub; before it comes, what is kept, once.
-async fn follow(inner: &dyn HubLink, shelf: &Shelf, send: &mpsc::Sender<Desired>) -> Sent {
+async fn follow(inner: &dyn HubLink, shelf: &Arc<Shelf>, send: &mpsc::Sender<Desired>) -> Sent {
     let mut has_stood_in = false;
     loop {
         let mut stream = inner.desired();
@@ -114,15 +104,16 @@ async fn follow(inner: &dyn HubLink, shelf: &Shelf, send: &mpsc::Sender<Desired>
         if first.is_none() {
             first = Some(stream.next().await);
         }
-        let mut next = first.flatten().filter(|it| shelf.obeys(it));
-        if next.is_none() {
+        let Some(first) = first.flatten().filter(|it| shelf.obeys(it)) else {
             tokio::time::sleep(RETRY).await;
             continue;
-        }
-        while let Some(desired) = next {
-            shelf.note(&desired);
-            send.send(desired).await?;
-            next = stream.next().await;
+        };
+        let mut batches = stream::iter([first]).chain(stream).ready_chunks(BATCH);
+        while let Some(batch) = batches.next().await {
+            shelf.keep(&batch).await;
+            for desired in batch {
+                send.send(desired).await?;
+            }
         }
         return Ok(());
     }
@@ -149,30 +140,30 @@ impl Shelf {
         *hub == self.hub
     }
 
-    fn note(&self, desired: &Desired) {
-        if self.set().note(desired) {
-            self.changed.notify_one();
+    /// Returns when it is on disk, or cannot be.
+    async fn keep(self: &Arc<Self>, batch: &[Desired]) {
+        // Each of them counts, not only up to the first that is new.
+        let new = batch.iter().filter(|it| self.set().note(it)).count();
+        if new == 0 {
+            return;
+        }
+        let shelf = self.clone();
+        let written = spawn_blocking(move || shelf.write()).await;
+        if let Ok(Err(error)) = written {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "what the hub wants could not be kept");
         }
     }
 
-    async fn write_for_ever(self: Arc<Self>) {
-        loop {
-            self.changed.notified().await;
-            tokio::time::sleep(GATHER).await;
-            let shelf = self.clone();
-            match tokio::task::spawn_blocking(move || shelf.write()).await {
-                Ok(Ok(())) | Err(_) => {}
-                Ok(Err(error)) => {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::warn!(error, "what the hub wants could not be kept");
-                }
-            }
-        }
-    }
-
+    /// Where the set cannot be written nothing is kept: less would be undone by none than by an
+    /// older one.
     fn write(&self) -> Result<(), KeptError> {
-        let kept = self.set().kept();
-        kept.map_or(Ok(()), |it| self.file.write(&it))
+        let Some(kept) = self.set().kept() else { return Ok(()) };
+        self.file.write(&kept).inspect_err(|_| {
+            if let Err(error) = self.file.remove() {
+                tracing::warn!(%error, "an older set stays");
+            }
+        })
     }
 
     fn set(&self) -> MutexGuard<'_, Set> {

@@ -137,7 +137,7 @@ impl Node {
                 continue;
             }
             if let Some(link) = member.links().about(subject) {
-                self.table.say(by, &[], &[link]);
+                self.table.say(by, &[], &[link], self.now);
             }
         }
     }
@@ -153,7 +153,7 @@ impl Node {
 
     /// Somebody, perhaps this member itself, says something else than before.
     pub(crate) fn words_changed(&mut self, by: usize, before: &Links, now: &Links) {
-        let concerned = self.table.say(by, &before.0, &now.0);
+        let concerned = self.table.say(by, &before.0, &now.0, self.now);
         let is_down =
             |links: &Links, subject| links.about(subject).is_some_and(|it| it.word == Word::Down);
         let mut relieved = false;

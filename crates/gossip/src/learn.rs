@@ -94,9 +94,12 @@ impl Node {
             self.burying.retain(|it| it.1 != at);
             self.burying.insert((again, at));
         }
+        if verdict.state == State::Dead && before != State::Dead {
+            member.died = self.now;
+            self.counters.deaths += 1;
+        }
         if before != verdict.state {
             self.tell(at);
-            self.counters.deaths += u64::from(verdict.state == State::Dead);
             self.ring_moved = true;
             if lived != self.table.members[at].lives() {
                 self.judge_around(at);

@@ -44,6 +44,8 @@ pub(crate) struct Said {
     pub by: usize,
     pub incarnation: u64,
     pub word: Word,
+    /// When it was heard here.
+    pub at: Micros,
 }
 
 /// A member as it is known here.
@@ -60,6 +62,8 @@ pub(crate) struct Member {
     pub said: Vec<Said>,
     /// Since when there are enough words to bury it.
     pub enough_since: Option<Micros>,
+    /// When it was last called dead here.
+    pub died: Micros,
     /// When a frame last came from it.
     pub heard: Option<Micros>,
     /// When one of its records last changed.
@@ -285,6 +289,7 @@ impl Table {
             floor: None,
             said: Vec::new(),
             enough_since: None,
+            died: 0,
             heard: None,
             learned: 0,
             passed: (0, 0),

@@ -19,6 +19,8 @@ const SHORTEST: Micros = 800 * MS;
 pub(crate) struct Tally {
     pub down: usize,
     pub reached: usize,
+    /// When the last word that it is reached was heard here.
+    pub reached_at: Micros,
     /// Living observers.
     pub observers: usize,
 }
@@ -65,7 +67,10 @@ pub(crate) fn tally(table: &Table, subject: usize) -> Tally {
             && table.watches(said.by, subject);
         if counts {
             tally.down += usize::from(said.word == Word::Down);
-            tally.reached += usize::from(said.word == Word::Reached);
+            if said.word == Word::Reached {
+                tally.reached += 1;
+                tally.reached_at = tally.reached_at.max(said.at);
+            }
         }
     }
     tally
@@ -79,9 +84,10 @@ pub(crate) fn judge(table: &Table, subject: usize, now: Micros) -> Verdict {
         return still;
     }
     let tally = tally(table, subject);
-    // Its observers change when others come and go; for that alone nobody rises.
-    let still_dead = member.state == State::Dead && 0 < tally.down && tally.reached <= 1;
-    if still_dead {
+    // Its observers change when others come and go; for that alone nobody rises. Who was dead too
+    // and is back may still have a word of before.
+    let is_reached = 1 < tally.reached && member.died <= tally.reached_at;
+    if member.state == State::Dead && 0 < tally.down && !is_reached {
         return Verdict { enough_since: member.enough_since, ..still };
     }
     if !tally.enough() {
@@ -116,20 +122,20 @@ impl Table {
     }
 
     /// Notes what `by` says now instead of what it said before; the subjects concerned.
-    pub fn say(&mut self, by: usize, before: &[Link], now: &[Link]) -> Vec<usize> {
+    pub fn say(&mut self, by: usize, before: &[Link], now: &[Link], at: Micros) -> Vec<usize> {
         let mut concerned = Vec::new();
         for link in before.iter().filter(|it| !now.contains(it)) {
-            if let Some(at) = self.find(link.subject) {
-                self.members[at].said.retain(|it| it.by != by);
-                concerned.push(at);
+            if let Some(subject) = self.find(link.subject) {
+                self.members[subject].said.retain(|it| it.by != by);
+                concerned.push(subject);
             }
         }
         for link in now.iter().filter(|it| !before.contains(it)) {
-            if let Some(at) = self.find(link.subject) {
-                let said = Said { by, incarnation: link.incarnation, word: link.word };
-                self.members[at].said.retain(|it| it.by != by);
-                self.members[at].said.push(said);
-                concerned.push(at);
+            if let Some(subject) = self.find(link.subject) {
+                let said = Said { by, incarnation: link.incarnation, word: link.word, at };
+                self.members[subject].said.retain(|it| it.by != by);
+                self.members[subject].said.push(said);
+                concerned.push(subject);
             }
         }
         concerned.sort_unstable();

@@ -5,7 +5,10 @@ mod common;
 mod hosts;
 mod pulled;
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use crate::common::SOON;
 use hosts::{Fleet, count, now, seen, sees, until};
@@ -16,8 +19,15 @@ use kogge_testkit::{
 
 const MEMBERS: usize = 20;
 
+/// One fleet at a time: what is measured is not how two share a machine.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[test]
 fn delay_and_loss_bury_nobody() {
+    let _alone = alone();
     let Some((mut fleet, hosts)) = Fleet::or_skip(MEMBERS) else { return };
     let targets: Vec<_> = hosts.iter().map(|it| (it.address(), 7946).into()).collect();
     let (relay, addresses) = fleet.network.relay(&targets, 7).expect("a relay");
@@ -135,6 +145,7 @@ fn away() -> Duration {
 
 #[test]
 fn a_fleet_bears_faults_of_links_and_processes_and_a_hub_that_is_gone() {
+    let _alone = alone();
     let Some((mut fleet, hosts)) = Fleet::or_skip(MEMBERS) else { return };
     fleet.join(hosts, &[]);
     fleet.all_see_all_alive();

@@ -214,6 +214,8 @@ impl Loop {
     async fn run(mut self, mut heard: mpsc::Receiver<Heard>, mut asked: mpsc::Receiver<Command>) {
         let mut keep = tokio::time::interval(KEEP);
         let mut kept = 0;
+        // Beside the loop: probes are answered however slow the disk is.
+        let mut keeping = JoinSet::new();
         self.act().await;
         loop {
             tokio::select! {
@@ -231,12 +233,13 @@ impl Loop {
                 () = tokio::time::sleep_until(self.clock.at(self.node.wakes_at())) => {
                     self.handle(Event::Timer);
                 }
-                _ = keep.tick() => {
+                _ = keep.tick(), if keeping.is_empty() => {
                     let root = self.node.root();
-                    if root != kept && self.keep_table().await {
-                        kept = root;
+                    if root != kept {
+                        keeping.spawn(keep_table(self.disk.clone(), self.node.snapshot(), root));
                     }
                 }
+                Some(Ok(Some(root))) = keeping.join_next() => kept = root,
             }
             self.act().await;
         }
@@ -346,14 +349,15 @@ impl Loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
+}
 
-    async fn keep_table(&self) -> bool {
-        let kept = self.disk.keep_table(self.node.snapshot()).await;
-        if let Err(error) = &kept {
-            tracing::warn!(%error, "the table of gossip could not be written");
-        }
-        kept.is_ok()
+/// The root of the table, once it is on disk.
+async fn keep_table(disk: Disk, table: Vec<u8>, root: u128) -> Option<u128> {
+    let kept = disk.keep_table(table).await;
+    if let Err(error) = &kept {
+        tracing::warn!(%error, "the table of gossip could not be written");
     }
+    kept.ok().map(|()| root)
 }
 
 fn completed(mut head: Head, of: &Identity, advertise: &[String], address: SocketAddr) -> Head {

@@ -6,9 +6,13 @@ use serde_json::json;
 use super::*;
 use crate::link::{Mode, Work};
 
+fn key(name: &str) -> ObjectKey {
+    ObjectKey::new("", "Secret", "shop", name)
+}
+
 fn put(name: &str, text: &str) -> Desired {
     Desired::Put(Arc::new(Work {
-        key: ObjectKey::new("", "Secret", "shop", name),
+        key: key(name),
         api_version: "v1".into(),
         manifest: text.to_owned().into(),
         hash: text.into(),
@@ -79,7 +83,13 @@ impl HubLink for Scripted {
         if left.is_empty() {
             return futures::stream::pending().boxed();
         }
-        futures::stream::iter(left.remove(0)).boxed()
+        // One at a time, as they come over a wire.
+        let said = stream::iter(left.remove(0));
+        said.then(|it| async {
+            tokio::task::yield_now().await;
+            it
+        })
+        .boxed()
     }
 
     fn report(&self, _: Report) {}
@@ -87,9 +97,7 @@ impl HubLink for Scripted {
 
 async fn heard(dir: &Path, hub: &str, script: Vec<Vec<Desired>>, count: usize) -> Vec<Desired> {
     let kept = Kept::open(Arc::new(Scripted(Mutex::new(script))), dir, hub).unwrap();
-    let heard = kept.desired().take(count).collect().await;
-    kept.flush().unwrap();
-    heard
+    kept.desired().take(count).collect().await
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,4 +115,37 @@ async fn an_agent_that_starts_without_its_hub_hears_what_was_wanted_last() {
     // What one hub wanted is nothing to who obeys another.
     let third = vec![Desired::Begin { hub: "two".into() }, Desired::Complete];
     assert_eq!(heard(dir.path(), "two", vec![Vec::new(), third.clone()], 2).await, third);
+}
+
+#[tokio::test]
+async fn what_the_agent_hears_is_on_disk_already() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = [begin(), put("a", "1"), Desired::Complete];
+    let changes = [put("b", "1"), Desired::Remove { key: key("a"), asked: true }, put("b", "2")];
+    let script = [&whole[..], &changes].concat();
+    let kept = Scripted(Mutex::new(vec![script.clone()]));
+    let kept = Kept::open(Arc::new(kept), dir.path(), "one").unwrap();
+    let mut desired = kept.desired();
+    for heard in 0..script.len() {
+        assert_eq!(desired.next().await.as_ref(), Some(&script[heard]));
+        if heard < whole.len() - 1 {
+            continue;
+        }
+        let on_disk = File::open(dir.path()).unwrap().read().unwrap().expect("a set");
+        // The hub may have said more meanwhile.
+        let mut as_of = (heard..script.len()).map(|last| set(&script[..=last]));
+        assert!(as_of.any(|it| it == on_disk), "after {heard}: {on_disk:?}");
+    }
+}
+
+#[tokio::test]
+async fn where_nothing_can_be_written_no_older_set_stands_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = vec![begin(), put("a", "1"), Desired::Complete];
+    heard(dir.path(), "one", vec![all.clone()], 3).await;
+    // A directory is where the new file would be written.
+    std::fs::create_dir(dir.path().join("kept.part")).unwrap();
+    let newer = vec![begin(), put("a", "2"), Desired::Complete];
+    heard(dir.path(), "one", vec![newer], 3).await;
+    assert!(File::open(dir.path()).unwrap().read().unwrap().is_none());
 }

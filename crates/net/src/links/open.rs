@@ -196,6 +196,8 @@ fn transport() -> Arc<quinn::TransportConfig> {
     let streams = u32::try_from(STREAMS).unwrap_or(u32::MAX);
     config.max_concurrent_uni_streams(streams.into());
     config.max_concurrent_bidi_streams(QUESTIONS.into());
+    // Looking for a larger one costs each new link more than it ever carries.
+    config.mtu_discovery_config(None);
     config.max_idle_timeout(Some(SILENCE.try_into().expect("30 s is a QUIC time")));
     Arc::new(config)
 }

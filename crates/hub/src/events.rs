@@ -9,13 +9,17 @@ use std::{
     },
 };
 
+use futures::future::join_all;
 use jiff::Timestamp;
-use kogge_member::{Client, ObjectKey, Resource};
+use kogge_member::{Client, ObjectKey, Resource, object};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 /// Events that wait to be written; past that many news is worth less than memory, or waits itself.
 const WAITING: usize = 1_000;
+
+/// So many are written at a time: they share the store's next write to disk.
+const AT_ONCE: usize = 64;
 
 /// The same words about the same object are counted, not repeated.
 const REMEMBERED: usize = 2_000;
@@ -55,8 +59,8 @@ impl Event {
     ) -> Self {
         Self {
             about: ObjectKey::of(object),
-            api_version: kogge_member::object::text(object, "/apiVersion").to_owned(),
-            uid: kogge_member::object::uid(object).to_owned(),
+            api_version: object::text(object, "/apiVersion").to_owned(),
+            uid: object::uid(object).to_owned(),
             warning,
             reason: reason.into(),
             message,
@@ -86,6 +90,18 @@ impl Recorder {
 }
 
 impl Queue {
+    /// What waits, with how often the same was said; none when the recorder is gone.
+    async fn batch(&mut self) -> Option<BTreeMap<Id, (Event, u32)>> {
+        let mut batch: BTreeMap<Id, (Event, u32)> = BTreeMap::new();
+        let mut next = Some(self.next().await?);
+        while let Some(event) = next {
+            let id = (event.about.clone(), event.message.clone());
+            batch.entry(id).or_insert((event, 0)).1 += 1;
+            next = if batch.len() < AT_ONCE { self.receive.try_recv().ok() } else { None };
+        }
+        Some(batch)
+    }
+
     async fn next(&mut self) -> Option<Event> {
         if self.receive.is_empty() {
             let dropped = self.dropped.swap(0, Ordering::Relaxed);
@@ -99,35 +115,55 @@ impl Queue {
 
 /// Writes events until the recorder is gone.
 pub(crate) async fn write(client: Client, mut queue: Queue, now: fn() -> Timestamp) {
-    let events = Resource::new("", "v1", "Event", "events", true);
-    let mut known: BTreeMap<(ObjectKey, String), (String, u32)> = BTreeMap::new();
-    while let Some(event) = queue.next().await {
+    let mut known = Known::default();
+    while let Some(batch) = queue.batch().await {
         if REMEMBERED < known.len() {
             known.clear();
         }
-        let id = (event.about.clone(), event.message.clone());
-        let written = if let Some((name, count)) = known.get_mut(&id) {
-            *count += 1;
-            let again = json!({"count": count, "lastTimestamp": second(now())});
-            let namespace = namespace_of(&event.about);
-            client.merge(&events, namespace, name, None, &again).await
-        } else {
-            let written = client.create(&events, &object(&event, now())).await;
-            if let Ok(made) = &written {
-                let name = kogge_member::object::name(made).to_owned();
-                known.insert(id.clone(), (name, 1));
-            }
-            written
-        };
-        if let Err(error) = written {
-            // The event expired, or its namespace is going: what is said next starts anew.
-            known.remove(&id);
-            tracing::debug!(error = error.chain(), "could not write an event");
+        let mut writing = Vec::new();
+        for (id, (event, count)) in batch {
+            let before = known.remove(&id);
+            writing.push(write_one(&client, id, event, count, before, now()));
         }
+        known.extend(join_all(writing).await.into_iter().flatten());
     }
 }
 
-fn object(event: &Event, now: Timestamp) -> Value {
+/// What is said about which object.
+type Id = (ObjectKey, String);
+
+/// The name and the count of what was said before.
+type Known = BTreeMap<Id, (String, u32)>;
+
+async fn write_one(
+    client: &Client,
+    id: Id,
+    event: Event,
+    count: u32,
+    before: Option<(String, u32)>,
+    now: Timestamp,
+) -> Option<(Id, (String, u32))> {
+    let events = Resource::new("", "v1", "Event", "events", true);
+    let written = match before {
+        Some((name, before)) => {
+            let count = before + count;
+            let again = json!({"count": count, "lastTimestamp": second(now)});
+            let merged = client.merge(&events, namespace_of(&event.about), &name, None, &again);
+            merged.await.map(|_| (name, count))
+        }
+        None => {
+            let created = client.create(&events, &object(&event, count, now)).await;
+            created.map(|it| (object::name(&it).to_owned(), count))
+        }
+    };
+    // If it expired, or its namespace is going, what is said next starts anew.
+    written
+        .inspect_err(|error| tracing::debug!(error = error.chain(), "could not write an event"))
+        .ok()
+        .map(|known| (id, known))
+}
+
+fn object(event: &Event, count: u32, now: Timestamp) -> Value {
     let about = &event.about;
     let namespace = namespace_of(about);
     json!({
@@ -138,7 +174,7 @@ fn object(event: &Event, now: Timestamp) -> Value {
             "namespace": about.namespace, "uid": event.uid,
         },
         "type": if event.warning { "Warning" } else { "Normal" },
-        "reason": event.reason, "message": event.message, "count": 1,
+        "reason": event.reason, "message": event.message, "count": count,
         "firstTimestamp": second(now), "lastTimestamp": second(now),
         "source": {"component": "kogge"}, "reportingComponent": "kogge",
     })
@@ -197,5 +233,23 @@ mod tests {
         assert_eq!(told, all);
         assert!(queue.next().now_or_never().is_none());
         assert_eq!(queue.dropped.load(Ordering::Relaxed), 0, "said, and begun anew");
+    }
+
+    #[tokio::test]
+    async fn what_is_said_again_while_it_waits_is_written_once_and_counted() {
+        let (recorder, mut queue) = Recorder::new();
+        for number in [1, 2, 1, 1] {
+            recorder.say(event(number));
+        }
+        let batch = queue.batch().await.expect("events wait");
+        let counts: Vec<_> = batch.values().map(|it| (it.0.message.as_str(), it.1)).collect();
+        assert_eq!(counts, [("1", 3), ("2", 1)]);
+        for number in 0..=AT_ONCE {
+            recorder.say(event(number));
+        }
+        assert_eq!(queue.batch().await.map(|it| it.len()), Some(AT_ONCE));
+        drop(recorder);
+        assert_eq!(queue.batch().await.map(|it| it.len()), Some(1));
+        assert!(queue.batch().await.is_none());
     }
 }

@@ -26,6 +26,8 @@ pub const UNREACHABLE: &str = "cluster.karmada.io/unreachable";
 pub struct Settings {
     /// So many templates leave their cluster within one second at most.
     pub moves_a_second: usize,
+    /// Or one in so many of those that failed clusters concern, where that is more.
+    pub share_a_second: usize,
     /// How long a dead cluster is tolerated by a policy that says nothing of it.
     pub toleration: Millis,
     /// How long the hub alone has to find a cluster unreachable before it counts as dead.
@@ -44,6 +46,7 @@ impl Default for Settings {
         const MINUTE: Millis = 60 * SECOND;
         Self {
             moves_a_second: 100,
+            share_a_second: 10,
             toleration: 10 * SECOND,
             dead_after: 5 * MINUTE,
             at_once: 60 * MINUTE,

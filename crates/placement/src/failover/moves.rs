@@ -113,20 +113,21 @@ pub type Elsewhere<'a> = dyn Fn(&Placed, &BTreeSet<String>) -> Result<(), String
 const TRY_AGAIN: Millis = 10_000;
 
 /// Says what moves now. `recent` are the times of the moves before.
-pub fn plan(
+pub fn plan<'a>(
     now: Millis,
     fleet: &Fleet,
-    placed: &[Placed],
+    placed: impl IntoIterator<Item = &'a Placed>,
     recent: &[Millis],
     elsewhere: &Elsewhere<'_>,
     settings: &Settings,
 ) -> Moves {
     let spent = recent.iter().filter(|it| now - **it < 1_000).count();
-    let budget = settings.moves_a_second.saturating_sub(spent);
+    let mut order: Vec<&Placed> = placed.into_iter().collect();
+    order.sort_by(|a, b| a.id.cmp(&b.id));
+    let share = order.len().checked_div(settings.share_a_second).unwrap_or(0);
+    let budget = settings.moves_a_second.max(share).saturating_sub(spent);
     let turn = next_turn(now, recent);
     let mut planner = Planner { now, fleet, settings, budget, turn, moves: Moves::default() };
-    let mut order: Vec<&Placed> = placed.iter().collect();
-    order.sort_by(|a, b| a.id.cmp(&b.id));
     // Who has to leave goes before who may return.
     for it in &order {
         planner.leave(it, elsewhere);

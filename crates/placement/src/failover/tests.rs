@@ -330,8 +330,11 @@ proptest! {
     #[test]
     fn moves_keep_to_the_rules(
         members in any_fleet(), placed in any_placed(), recent in 0..8_usize, a_second in 0..8_usize,
+        share in 1..30_usize,
     ) {
-        let settings = Settings { moves_a_second: a_second, ..Settings::default() };
+        let settings =
+            Settings { moves_a_second: a_second, share_a_second: share, ..Settings::default() };
+        let a_second = a_second.max(placed.len() / share);
         let fleet = assess(NOON, &members, false, &settings);
         let recent = vec![NOON - 500; recent];
         let got = plan(NOON, &fleet, &placed, &recent, &|_, _| Ok(()), &settings);

@@ -11,7 +11,7 @@ use super::{
     Effect,
     kind::{Key, Kind},
     pods::owned_by,
-    world::{World, controller},
+    world::World,
 };
 
 pub(super) struct Claimed<'a> {
@@ -43,8 +43,7 @@ pub(super) fn claim<'a>(
         return claimed;
     }
     let namespace = object::namespace(owner);
-    let orphan = |it: &&Value| controller(it).is_none() && !object::is_deleting(it);
-    for it in world.in_namespace(kind, namespace).filter(orphan) {
+    for it in world.orphans(kind, namespace).filter(|it| !object::is_deleting(it)) {
         if selects(it) && fits(it) {
             let mut owners = others(it, owner);
             owners.push(owned_by(owner));

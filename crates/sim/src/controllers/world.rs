@@ -12,6 +12,8 @@ pub(super) struct World {
     objects: BTreeMap<Key, Value>,
     /// By the uid of a controller: what it controls.
     owned: BTreeMap<String, BTreeSet<Key>>,
+    /// What nobody controls.
+    orphans: BTreeSet<Key>,
     /// Kinds whose first list is in.
     listed: BTreeSet<Kind>,
     /// Uids of what was asked to go, until it is gone.
@@ -62,6 +64,8 @@ impl World {
         self.disown(&key);
         if let Some(by) = controller(&it) {
             self.owned.entry(object::text(by, "/uid").to_owned()).or_default().insert(key.clone());
+        } else {
+            self.orphans.insert(key.clone());
         }
         self.objects.insert(key, it);
         touched
@@ -79,6 +83,7 @@ impl World {
     }
 
     fn disown(&mut self, key: &Key) {
+        self.orphans.remove(key);
         let Some(by) = self.objects.get(key).and_then(controller) else { return };
         let uid = object::text(by, "/uid").to_owned();
         if let Some(keys) = self.owned.get_mut(&uid) {
@@ -119,6 +124,17 @@ impl World {
             .range(from..)
             .take_while(move |(key, _)| key.kind == kind && key.namespace == namespace)
             .map(|(_, it)| it)
+    }
+
+    /// What nobody controls, by name.
+    pub fn orphans<'a>(
+        &'a self,
+        kind: Kind,
+        namespace: &'a str,
+    ) -> impl Iterator<Item = &'a Value> {
+        let keys = self.orphans.range(Key::new(kind, namespace, "")..);
+        keys.take_while(move |key| key.kind == kind && key.namespace == namespace)
+            .filter_map(|key| self.objects.get(key))
     }
 
     /// What `owner` controls, of a kind, by name.
@@ -214,7 +230,15 @@ mod tests {
         }
         assert_eq!(world.owned(Kind::Pod, &owner("a")).count(), 0);
         assert_eq!(world.owned(Kind::Pod, &owner("b")).count(), 1);
-        world.remove(Kind::Pod, &pod(2, "b"));
+        assert_eq!(world.orphans(Kind::Pod, "shop").count(), 0);
+        let mut let_go = pod(3, "b");
+        let_go["metadata"]["ownerReferences"] = Value::Null;
+        world.set(Kind::Pod, let_go);
+        assert_eq!(world.orphans(Kind::Pod, "shop").count(), 1);
+        assert_eq!(world.orphans(Kind::Pod, "other").count(), 0);
+        world.set(Kind::Pod, pod(4, "b"));
+        assert_eq!(world.orphans(Kind::Pod, "shop").count(), 0);
+        world.remove(Kind::Pod, &pod(4, "b"));
         assert_eq!(world.owned(Kind::Pod, &owner("b")).count(), 0);
     }
 

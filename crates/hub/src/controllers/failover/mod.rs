@@ -25,6 +25,7 @@ use kogge_placement::failover::{
     Change, Fleet, Member, Millis, Moves as Planned, Placed, Settings, assess, plan,
 };
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use self::decide::{APPROVE, Effect, Places, begin, binding_of, member, placed, say, tell};
 use crate::{
@@ -42,6 +43,10 @@ use crate::{
 };
 
 const BINDING_VERSION: &str = "work.karmada.io/v1alpha2";
+
+/// Judging takes no more than one part in so many of a core, and one: thousands that move are looked
+/// at less often than a few.
+const REST: u32 = 4;
 
 /// While something is afoot, as long as this passes without a look at most.
 const RESYNC: Duration = Duration::from_mins(1);
@@ -69,6 +74,8 @@ struct Memory {
     left: BTreeSet<String>,
     /// When the last moves were.
     recent: Vec<Millis>,
+    /// Nothing is judged before.
+    rests_until: Option<Instant>,
 }
 
 /// One template that a failed cluster concerns.
@@ -174,18 +181,22 @@ impl FailoverController {
             let seen = placement::observe(&self.hub, &self.policies, &self.reports, key);
             placement::could_leave(&seen, left)
         };
-        let placed: Vec<Placed> = subjects.iter().map(|it| it.placed.clone()).collect();
         let mut memory = lock(&self.memory);
         memory.recent.retain(|it| now - it < 1_000);
         let recent = memory.recent.clone();
         drop(memory);
-        plan(now, fleet, &placed, &recent, &elsewhere, &self.settings)
+        let placed = subjects.iter().map(|it| &it.placed);
+        plan(now, fleet, placed, &recent, &elsewhere, &self.settings)
     }
 
     /// The tasks that a binding is to have, if others than it has.
     fn tasks(&self, now: Timestamp, it: &Subject, planned: &Planned) -> Option<Vec<EvictionTask>> {
-        let mut tasks = it.binding.spec.graceful_eviction_tasks.clone();
         let id = &it.placed.id;
+        let mut evictions = planned.evictions.iter().filter(|it| it.id == *id).peekable();
+        if evictions.peek().is_none() && it.placed.tasks.is_empty() {
+            return None;
+        }
+        let mut tasks = it.binding.spec.graceful_eviction_tasks.clone();
         tasks.retain_mut(|task| {
             let change = planned.changes.get(&(id.clone(), task.from_cluster.clone()));
             if change == Some(&Change::Purge) {
@@ -193,7 +204,7 @@ impl FailoverController {
             }
             change != Some(&Change::End)
         });
-        for eviction in planned.evictions.iter().filter(|it| it.id == *id) {
+        for eviction in evictions {
             for (cluster, why) in &eviction.from {
                 let last = self.last_status(it, cluster);
                 tasks.push(begin(now, &it.binding, (cluster, why), last.as_ref()));
@@ -312,6 +323,11 @@ impl Controller for FailoverController {
     }
 
     async fn reconcile(&self, _: &ObjectKey) -> Result<Again, Error> {
+        let rests_until = lock(&self.memory).rests_until;
+        let rest = rests_until.map(|it| it.saturating_duration_since(Instant::now()));
+        if let Some(rest) = rest.filter(|it| !it.is_zero()) {
+            return Ok(Some(rest));
+        }
         let at = (self.hub.now)();
         let now = at.as_millisecond();
         let clusters: Vec<fleet::Cluster> = lock(&self.memory).clusters.values().cloned().collect();
@@ -337,11 +353,13 @@ impl Controller for FailoverController {
         let left = fleet.members.iter().filter(|it| evicts(it.1)).map(|it| it.0.clone());
         let left: BTreeSet<String> = left.collect();
         lock(&self.memory).left.clone_from(&left);
+        let begun = Instant::now();
         let subjects = self.subjects(&left);
         let planned = self.plan(now, &fleet, &subjects);
         self.publish(&subjects, &planned);
         let writes = subjects.iter().filter_map(|it| Some((it, self.tasks(at, it, &planned)?)));
         let writes: Vec<_> = writes.collect();
+        lock(&self.memory).rests_until = Some(Instant::now() + begun.elapsed() * REST);
         let ends = planned.changes.values().filter(|it| **it == Change::End).count();
         let moved = planned.evictions.len() + ends;
         lock(&self.memory).recent.extend(std::iter::repeat_n(now, moved));

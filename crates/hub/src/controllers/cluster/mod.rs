@@ -270,7 +270,6 @@ impl ClusterController {
         if let (None, Some(previous)) = (&object, &change.previous) {
             lock(&self.deleted).insert(name.clone(), previous.value());
         }
-        self.hub.roll.note(name, object.is_some());
         let cluster = object.and_then(|it| serde_json::from_value(it).ok());
         let others = lock(&self.twins).set(name, cluster.as_ref());
         let others = others.iter().map(|it| ObjectKey::new(GROUP, "Cluster", "", it));

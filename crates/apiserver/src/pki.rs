@@ -15,8 +15,8 @@ use rcgen::{
     KeyUsagePurpose, date_time_ymd,
 };
 
-pub(crate) use self::request::USER_UID;
 pub use self::request::{Facts, Holder, KeyAndRequest, facts, request, spki_sha256};
+pub(crate) use self::request::{USER_UID, uris};
 
 const CERTIFICATE: &str = "ca.crt";
 const KEY: &str = "ca.key";

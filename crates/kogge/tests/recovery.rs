@@ -10,9 +10,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use common::{Kubectl, SOON, kogge};
 use kogge_testkit::{Process, wait_until};
 use pulled::{Hub, Member, POLICY, agent};
+use serde_json::Value;
 
 const WEB: [&str; 5] = ["get", "deployment", "web", "-n", "shop"];
 
@@ -90,6 +92,26 @@ fn exports_once(data: &Path, file: &Path) {
     assert!(!export().status.success(), "it was written over");
 }
 
+/// As where they were kept apart, and not the identity of the store with them.
+fn gives_back_the_keys_alone(data: &Path, exported: &Path) {
+    let text = fs::read_to_string(exported).expect("exported");
+    let identity: Value = serde_json::from_str(&text).expect("JSON");
+    let field = |name: &str| identity[name].as_str().expect("text").to_owned();
+    let decoded = |name: &str| STANDARD.decode(field(name)).expect("base64");
+    let files = [
+        ("pki/ca.crt", field("caCertificate").into_bytes()),
+        ("pki/ca.key", field("caKey").into_bytes()),
+        ("gossip/fleet.crt", decoded("fleetCertificate")),
+        ("gossip/fleet.key", decoded("fleetKey")),
+    ];
+    fs::remove_dir_all(data).expect("removed");
+    for (name, content) in files {
+        let path = data.join("hub").join(name);
+        fs::create_dir_all(path.parent().expect("has one")).expect("made");
+        fs::write(path, content).expect("written");
+    }
+}
+
 /// Nothing flaps, and from then on it decides.
 fn has_its_state_again(hub: &Hub, eu: &Agent, us: &Agent) {
     let before = eu.uid();
@@ -160,6 +182,15 @@ fn a_hub_without_its_disk_takes_its_fleet_back_and_waits_for_its_state() {
     fs::remove_dir_all(&data).expect("removed");
     hub.start_at(&port);
     eu.process.wait_log("give it its identity back", SOON);
+    assert!(!hub.kubectl.ok(&["get", "clusters"]).contains("eu"));
+    eu.heals();
+
+    // Nor do its keys alone make it the hub, and it takes nobody for its own.
+    hub.process.kill().expect("killed");
+    gives_back_the_keys_alone(&data, &file);
+    hub.start_at(&port);
+    hub.process.wait_log("an agent was refused: the certificate of", SOON);
+    eu.process.wait_log("which has that one's keys and another store", SOON);
     assert!(!hub.kubectl.ok(&["get", "clusters"]).contains("eu"));
     eu.heals();
     let before = eu.uid();

@@ -256,7 +256,9 @@ async fn listen(hub: Shared, gossip: Arc<Gossip>, verdicts: Verdicts) {
         let removed = view.members.iter().filter(|it| it.removed);
         let removed = removed.map(|it| it.name.to_string()).collect();
         let heard = view.members.iter().any(|it| it.name != view.from && it.heard_ago.is_some());
-        hub.roll.fleet_says(removed, heard, (hub.now)());
+        for cluster in hub.roll.fleet_says(removed, heard, (hub.now)()) {
+            verdicts.reports().look_at(&cluster);
+        }
         verdicts.set_cut_off(hears_nobody(&view) && !reaches_any(&hub));
         for (cluster, verdict) in judge.look(&view, (hub.now)()) {
             verdicts.set(&cluster, verdict);

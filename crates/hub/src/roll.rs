@@ -80,13 +80,21 @@ impl Roll {
     }
 
     /// What the table of gossip says now; `heard`: of it, something came from another member.
-    pub fn fleet_says(&self, removed: BTreeSet<String>, heard: bool, now: Timestamp) {
+    /// Returns who is removed as of now.
+    pub fn fleet_says(
+        &self,
+        removed: BTreeSet<String>,
+        heard: bool,
+        now: Timestamp,
+    ) -> Vec<String> {
         let mut known = lock(&self.0);
+        let newly = removed.difference(&known.removed).cloned().collect();
         known.removed = removed;
         if heard {
             known.heard.get_or_insert(now);
         }
         known.since.get_or_insert(now);
+        newly
     }
 
     pub fn standing(&self, cluster: &str, now: Timestamp) -> Standing {
@@ -149,7 +157,8 @@ mod tests {
     fn what_members_know_is_waited_for() {
         let at = |it| Timestamp::from_second(it).unwrap();
         let roll = Roll::default();
-        roll.fleet_says(["eu".to_owned()].into(), true, at(0));
+        assert_eq!(roll.fleet_says(["eu".to_owned()].into(), true, at(0)), ["eu"]);
+        assert!(roll.fleet_says(["eu".to_owned()].into(), true, at(0)).is_empty());
         assert_eq!(roll.standing("eu", at(0)), Standing::Left);
         assert_eq!(roll.standing("us", at(5)), Standing::NotKnownYet);
         assert_eq!(roll.standing("us", at(6)), Standing::Stays);

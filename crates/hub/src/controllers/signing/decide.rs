@@ -118,11 +118,8 @@ fn newcomer(seen: &Observed) -> Result<Vec<Effect>, String> {
     if used.is_some_and(|it| *it != seen.request.name) {
         return Err(format!("token {} was used already, and serves once; {ANOTHER}", token.id));
     }
-    kogge_model::names::dns_subdomain(name)
+    kogge_model::names::cluster_name(name)
         .map_err(|why| format!("{name:?} cannot be a cluster's name: {why}"))?;
-    if name.starts_with("hub-") {
-        return Err(format!("{name:?} cannot be a cluster's name: hubs are called so"));
-    }
     if id.is_empty() {
         return Err("the request does not say which cluster asks (spec.id)".to_owned());
     }

@@ -133,8 +133,8 @@ fn no_cluster_is_a_member_twice_and_no_name_is_taken_over() {
     seen.token = Some(token("", "1970-01-01T01:00:00Z"));
     seen.request.introduction.name = "hub-1".into();
     denied(&seen, "hubs are called so");
-    seen.request.introduction.name = "No_Name".into();
-    denied(&seen, "cannot be a cluster's name");
+    seen.request.introduction.name = "eu.one".into();
+    denied(&seen, "\"eu.one\" cannot be a cluster's name: a lowercase RFC 1123 label");
 }
 
 #[test]

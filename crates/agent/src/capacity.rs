@@ -155,7 +155,7 @@ fn owned_by_another(hub: &str) -> Unready {
 fn unready(error: &Error) -> Unready {
     let reason = match &error.fault {
         Fault::Unauthorized(_) | Fault::Forbidden(_) => "CredentialsRefused",
-        Fault::Unreachable(_) => NOT_REACHABLE,
+        Fault::Unreachable(_) | Fault::Untrusted(_) => NOT_REACHABLE,
         _ => "ClusterNotReady",
     };
     Unready { reason: reason.into(), message: error.chain() }

@@ -10,7 +10,7 @@ use kogge_member::Client;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::ways::{Ways, host_of};
+use super::ways::{Address, Ways};
 
 const FILE: &str = "identity.json";
 
@@ -70,7 +70,7 @@ impl Identity {
         });
         let cluster = json!({
             "server": format!("https://{}", ways.door()),
-            "tls-server-name": host_of(&self.hub)?,
+            "tls-server-name": self.hub.parse::<Address>()?.host,
             "certificate-authority-data": STANDARD.encode(&self.authority),
         });
         client_of(&self.hub, &cluster, &user).await

@@ -4,9 +4,7 @@
 //! In a data directory: `hub/id`, `hub/pki/ca.{crt,key}`, `hub/gossip/fleet.{crt,key}`.
 
 use std::{
-    fs,
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -160,21 +158,10 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("could not read {}", path.display()))
 }
 
-/// Whole or not at all, readable by its owner only.
 fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let failed = || format!("could not write {}", path.display());
     data_dir::create(path.parent().with_context(failed)?)?;
-    let part = path.with_extension("part");
-    let mut options = fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&part)
-        .with_context(failed)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).with_context(failed)?;
-    fs::rename(&part, path).with_context(failed)
+    kogge_files::replace(path, bytes).with_context(failed)
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::{
     env, fs,
-    io::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -49,16 +48,9 @@ pub fn build(entries: &[Entry]) -> Value {
 
 /// Writes it whole or not at all, readable by its owner only.
 pub fn write(path: &Path, kubeconfig: &Value) -> anyhow::Result<()> {
-    let failed = || format!("could not write {}", path.display());
-    let beside = path.with_extension("new");
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&beside).with_context(failed)?;
     let text = kogge_model::yaml::to_string(kubeconfig);
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(failed)?;
-    fs::rename(&beside, path).with_context(failed)
+    let written = kogge_files::replace(path, text.as_bytes());
+    written.with_context(|| format!("could not write {}", path.display()))
 }
 
 /// Which server a command talks to.

@@ -109,13 +109,7 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>> {
 
 /// Whole or not at all, readable by its owner only.
 pub fn write<T: Serialize>(path: &Path, value: &T) -> anyhow::Result<()> {
-    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
     let failed = || format!("could not write {}", path.display());
-    let part = path.with_extension("part");
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = options.open(&part).with_context(failed)?;
     let text = serde_json::to_vec_pretty(value).with_context(failed)?;
-    file.write_all(&text).and_then(|()| file.sync_all()).with_context(failed)?;
-    fs::rename(&part, path).with_context(failed)
+    kogge_files::replace(path, &text).with_context(failed)
 }

@@ -1,7 +1,7 @@
 //! Kubeconfig files: written for `kogge up` and `kogge hub`, and found as kubectl finds them.
 
 use std::{
-    env, fs,
+    env, fmt, fs,
     path::{Path, PathBuf},
 };
 
@@ -10,8 +10,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kube::config::Kubeconfig;
 use serde_json::{Value, json};
 
-/// One context: a cluster and an admin with a client certificate.
-#[derive(Clone, Debug)]
+/// One context: a cluster and an admin with a client certificate. `Debug` shows no key.
+#[derive(Clone)]
 pub struct Entry {
     pub context: String,
     pub server: String,
@@ -21,6 +21,13 @@ pub struct Entry {
     pub certificate: String,
     /// PEM
     pub key: String,
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Entry");
+        shown.field("context", &self.context).field("server", &self.server).finish_non_exhaustive()
+    }
 }
 
 /// A kubeconfig with these contexts, the first one current.

@@ -7,7 +7,7 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     link::{ClusterState, HubLink, Report, Unready},
-    run::Config,
+    run::{Config, Found},
     view::View,
 };
 
@@ -38,11 +38,18 @@ pub(crate) struct Capacity {
     view: View,
     /// Another hub that has the cluster.
     owner: watch::Receiver<Option<String>>,
+    owned: watch::Receiver<Option<usize>>,
 }
 
 impl Capacity {
-    pub fn new(config: &Config, view: View, owner: watch::Receiver<Option<String>>) -> Self {
-        Self { client: config.client.clone(), link: config.link.clone(), view, owner }
+    pub fn new(config: &Config, view: View, found: &Found) -> Self {
+        Self {
+            client: config.client.clone(),
+            link: config.link.clone(),
+            view,
+            owner: found.foreign.subscribe(),
+            owned: found.owned.subscribe(),
+        }
     }
 
     /// Probes for ever, and reports what has changed.
@@ -69,6 +76,7 @@ impl Capacity {
                 probe_at = Instant::now() + if failures == 0 { PROBE } else { PROBE_FAILED };
             }
             self.view.summarise(&mut state);
+            state.owned = *self.owned.borrow_and_update();
             if let Some(owner) = &*self.owner.borrow_and_update() {
                 state.ready = Some(Err(owned_by_another(owner)));
             }
@@ -77,15 +85,13 @@ impl Capacity {
                 reported = Some(state.clone());
             }
             // The first room is told at once; after that, a burst is one report.
-            let gathered = state.rooms.as_ref().map(|_| Instant::now() + GATHER);
+            let gathered =
+                state.rooms.as_ref().map_or_else(Instant::now, |_| Instant::now() + GATHER);
             tokio::select! {
                 () = tokio::time::sleep_until(probe_at) => {}
                 Ok(()) = self.owner.changed() => probe_at = Instant::now(),
-                Ok(()) = changes.changed() => {
-                    if let Some(gathered) = gathered {
-                        tokio::time::sleep_until(gathered).await;
-                    }
-                }
+                Ok(()) = changes.changed() => tokio::time::sleep_until(gathered).await,
+                Ok(()) = self.owned.changed() => tokio::time::sleep_until(gathered).await,
             }
         }
     }
@@ -149,7 +155,7 @@ fn owned_by_another(hub: &str) -> Unready {
 fn unready(error: &Error) -> Unready {
     let reason = match &error.fault {
         Fault::Unauthorized(_) | Fault::Forbidden(_) => "CredentialsRefused",
-        Fault::Unreachable(_) => NOT_REACHABLE,
+        Fault::Unreachable(_) | Fault::Untrusted(_) => NOT_REACHABLE,
         _ => "ClusterNotReady",
     };
     Unready { reason: reason.into(), message: error.chain() }

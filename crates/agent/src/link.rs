@@ -140,6 +140,8 @@ pub struct ClusterState {
     /// What is free on each ready node, nodes with the same room counted together;
     /// `None` until nodes and pods have been seen.
     pub rooms: Option<Vec<Room>>,
+    /// How many objects are the fleet's there; `None` until all of them are known.
+    pub owned: Option<usize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

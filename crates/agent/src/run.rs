@@ -52,13 +52,12 @@ pub async fn run(config: Config, mut stop: watch::Receiver<()>) {
         let _ = stop.changed().await;
     };
     let view = View::default();
-    let (foreign, owner) = watch::channel(None);
-    let capacity = Capacity::new(&config, view.clone(), owner);
-    let (autoscalers, wanted) = watch::channel(None);
-    let scaler = Scaler::new(&config, view.clone(), wanted);
+    let found = Found::default();
+    let capacity = Capacity::new(&config, view.clone(), &found);
+    let scaler = Scaler::new(&config, view.clone(), found.autoscalers.subscribe());
     tokio::select! {
         () = stopped => {}
-        () = follow_for_ever(&config, &autoscalers, &foreign) => {}
+        () = follow_for_ever(&config, &found) => {}
         () = capacity.run() => {}
         () = view.follow(&config.client) => {}
         () = scaler.run() => {}
@@ -66,25 +65,28 @@ pub async fn run(config: Config, mut stop: watch::Receiver<()>) {
     tracing::info!(cluster = config.cluster, "agent stopped");
 }
 
+/// What the loop finds out, for others in the agent.
+#[derive(Default)]
+pub(crate) struct Found {
+    autoscalers: watch::Sender<Option<Autoscalers>>,
+    /// Another hub that has the member.
+    pub foreign: watch::Sender<Option<String>>,
+    /// How many objects kogge owns there, once that is known.
+    pub owned: watch::Sender<Option<usize>>,
+}
+
 /// Follows the hub, anew whenever what is known of the member is worth nothing any more.
-async fn follow_for_ever(
-    config: &Config,
-    autoscalers: &watch::Sender<Option<Autoscalers>>,
-    foreign: &watch::Sender<Option<String>>,
-) {
+async fn follow_for_ever(config: &Config, found: &Found) {
     loop {
-        follow(config, autoscalers, foreign).await;
-        autoscalers.send_replace(None);
+        follow(config, found).await;
+        found.autoscalers.send_replace(None);
+        found.owned.send_replace(None);
         tokio::time::sleep(RESTART).await;
     }
 }
 
 /// Until the member turns out to be another hub's, or to have another history.
-async fn follow(
-    config: &Config,
-    autoscalers: &watch::Sender<Option<Autoscalers>>,
-    foreign: &watch::Sender<Option<String>>,
-) {
+async fn follow(config: &Config, found: &Found) {
     let inventory = Arc::new(Inventory::new(config.client.clone()));
     let (mut watches, mut heard) = Watches::new(config.client.clone(), inventory.clone());
     let mut awaited = BTreeSet::new();
@@ -92,12 +94,13 @@ async fn follow(
         awaited.insert(watches.ensure(&api_version, &kind));
     }
     let (link, now) = (config.link.clone(), config.now);
-    let mut state = State::new(link.clone(), now, watches, awaited, autoscalers.clone());
+    let mut state = State::new(link.clone(), now, watches, awaited, found.autoscalers.clone());
     let mut running = JoinSet::new();
     let (send, mut wanted) = mpsc::channel(256);
-    let mut listening = std::pin::pin!(listen(link, &inventory, foreign, send));
+    let mut listening = std::pin::pin!(listen(link, &inventory, &found.foreign, send));
     while !state.is_rewound() {
         start_effects(&mut state, &mut running, &config.client);
+        tell(&found.owned, state.owned());
         tokio::select! {
             () = &mut listening => return,
             Some(desired) = wanted.recv() => state.want(desired),
@@ -155,12 +158,17 @@ async fn is_foreign(
 ) -> Option<bool> {
     let owner = inventory.claim(hub).await.ok()?;
     let is_foreign = owner.is_some();
-    foreign.send_if_modified(|it| {
-        let changed = *it != owner;
-        *it = owner;
+    tell(foreign, owner);
+    Some(is_foreign)
+}
+
+/// Says so only where that is news.
+fn tell<T: PartialEq>(to: &watch::Sender<T>, now: T) {
+    to.send_if_modified(|it| {
+        let changed = *it != now;
+        *it = now;
         changed
     });
-    Some(is_foreign)
 }
 
 /// Tries until the member answers: without its inventory nothing may be decided.

@@ -14,7 +14,7 @@ use std::{
 };
 
 use futures::{StreamExt as _, stream::BoxStream};
-use kogge_member::{Client, Error};
+use kogge_member::{Client, Error, Fault};
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{Notify, mpsc, watch},
@@ -39,6 +39,9 @@ pub const ANSWER: Duration = Duration::from_secs(6);
 
 /// Wait before a batch that did not arrive is sent again.
 const RESEND: Duration = Duration::from_secs(1);
+
+/// What holds while the hub is another.
+const KEPT_UP: &str = "what it wanted before is kept up";
 
 /// What the hub says to an agent that dialled it, a line of JSON each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -94,6 +97,8 @@ struct Inner {
     gone: watch::Sender<Option<Farewell>>,
     /// Who was heard when the hub was last listened to; not known at first.
     hearing: watch::Sender<Option<Hearing>>,
+    /// What was last logged of it.
+    told: Mutex<String>,
     /// The member that carries what is said.
     carrier: Mutex<Option<String>>,
 }
@@ -109,6 +114,7 @@ impl Wire {
             news: Notify::new(),
             gone: watch::Sender::new(None),
             hearing: watch::Sender::new(None),
+            told: Mutex::default(),
             carrier: Mutex::default(),
         });
         let sending = AbortOnDrop(tokio::spawn(inner.clone().send_for_ever()));
@@ -150,6 +156,7 @@ impl HubLink for Wire {
             match inner.listen(&send).await {
                 Ok(Ended::Closed) => inner.note(Hearing::Nobody, "it closed the connection"),
                 Ok(Ended::Silence) => inner.note(Hearing::Silence, "it fell silent"),
+                Ok(Ended::Foreign(hub)) => inner.note(Hearing::Another, &inner.foreign(&hub)),
                 Err(error) => inner.note_error(&error),
             }
         })
@@ -177,9 +184,11 @@ impl Inner {
                 Ok(ToAgent::Alive) => {}
                 Ok(ToAgent::Waits { why }) => {
                     self.note(Hearing::Hub, "");
-                    let cluster = self.cluster.as_str();
-                    tracing::warn!(cluster, why, "the hub waits for its state, and is not obeyed");
+                    self.note_wait(&why);
                     self.tell_all_again();
+                }
+                Ok(ToAgent::Desired(Desired::Begin { hub })) if hub != self.hub => {
+                    return Ok(Ended::Foreign(hub));
                 }
                 Ok(ToAgent::Desired(desired)) => {
                     if matches!(desired, Desired::Begin { .. }) {
@@ -193,14 +202,7 @@ impl Inner {
                 Ok(ToAgent::Gone { hub, farewell }) if hub == self.hub => {
                     self.gone.send_replace(Some(farewell));
                 }
-                Ok(ToAgent::Gone { hub, farewell }) => self.note(
-                    Hearing::Another,
-                    &format!(
-                        "the hub lost its state, or is another: it is {hub} and was {}; what it \
-                         wanted before is kept up ({})",
-                        self.hub, farewell.why
-                    ),
-                ),
+                Ok(ToAgent::Gone { hub, .. }) => return Ok(Ended::Foreign(hub)),
                 // A newer hub may say more than this agent understands.
                 Err(error) => tracing::debug!(%error, "not understood"),
             }
@@ -213,22 +215,51 @@ impl Inner {
         self.news.notify_one();
     }
 
-    fn note_error(&self, error: &Error) {
-        let chain = error.chain();
-        if !chain.contains("certificate") {
-            return self.note(Hearing::Nobody, &chain);
-        }
-        let help = "if the hub lost its disk, give it its identity back (kogge hub --identity \
-            FILE), or join anew with a token (kogge token create); until then what it wanted is \
-            kept up";
-        self.note(Hearing::Another, &format!("{chain}; {help}"));
+    fn foreign(&self, hub: &str) -> String {
+        let was = &self.hub;
+        format!("the hub lost its state, or is another: it is {hub} and was {was}; {KEPT_UP}")
     }
 
-    /// Says so when that changes, and not at each attempt.
+    fn note_error(&self, error: &Error) {
+        let chain = error.chain();
+        match error.fault {
+            Fault::Untrusted(_) => self.note(
+                Hearing::Another,
+                &format!(
+                    "{chain}; if the hub lost its disk, give it its identity back (kogge hub \
+                     --identity FILE), or join anew with a token (kogge token create); {KEPT_UP}"
+                ),
+            ),
+            // In its own words: it has this one's keys, and is another.
+            Fault::Forbidden(_) => self.note(Hearing::Another, &format!("{chain}; {KEPT_UP}")),
+            _ => self.note(Hearing::Nobody, &chain),
+        }
+    }
+
+    /// Once for each reason.
+    fn note_wait(&self, why: &str) {
+        if self.is_news(why) {
+            let cluster = self.cluster.as_str();
+            tracing::warn!(cluster, why, "the hub waits for its state, and is not obeyed");
+        }
+    }
+
+    fn is_news(&self, said: &str) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = *told != said;
+        said.clone_into(&mut told);
+        is_news
+    }
+
+    /// Says so when that changes, and not at each attempt; of another hub, what is wrong with it may
+    /// change as well.
     fn note(&self, hearing: Hearing, why: &str) {
-        if self.hearing.send_replace(Some(hearing)) == Some(hearing) {
+        let before = self.hearing.send_replace(Some(hearing));
+        let is_as_before = before == Some(hearing);
+        if is_as_before && (hearing != Hearing::Another || !self.is_news(why)) {
             return;
         }
+        why.clone_into(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner));
         let cluster = self.cluster.as_str();
         if hearing == Hearing::Hub {
             tracing::info!(cluster, "the hub is heard");
@@ -299,6 +330,8 @@ pub enum Hearing {
 enum Ended {
     Closed,
     Silence,
+    /// Another hub spoke, with this store.
+    Foreign(String),
 }
 
 /// A task that ends with its holder.

@@ -301,3 +301,28 @@ async fn a_namespace_stays_while_a_stranger_lives_in_it() {
     assert!(message.contains("shop") && message.contains("theirs"), "{message}");
     assert!(client.get(&ingresses, "shop", "theirs").await.is_ok());
 }
+
+#[tokio::test]
+async fn how_many_objects_are_the_fleets_is_told() {
+    let member = member().await;
+    let agent = Agent::start(member.client());
+    let owns = async |count: usize| {
+        let what = format!("that it owns {count}");
+        let is_it = |it: &Report| match it {
+            Report::Cluster(state) if state.owned == Some(count) => Some(()),
+            _ => None,
+        };
+        agent.hub.hear(&what, is_it).await;
+        agent.hub.heard.lock().unwrap().clear();
+    };
+    let objects = ["a", "b"].map(|it| config_map(it, "1"));
+    for object in &objects {
+        agent.hub.put(object, Mode::Abort);
+    }
+    agent.hub.say(Desired::Complete);
+    owns(2).await;
+    for object in &objects {
+        agent.hub.say(Desired::Remove { key: ObjectKey::of(object), asked: true });
+    }
+    owns(0).await;
+}

@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use http::{HeaderMap, header};
 use x509_parser::{der_parser::Oid, oid_registry, prelude::FromDer};
 
-use crate::{pki, status::Failure, user::User};
+use crate::{
+    pki,
+    status::Failure,
+    user::{CERTIFICATE_URIS, User},
+};
 
 /// Knows bearer tokens.
 pub trait Tokens: Send + Sync {
@@ -55,6 +59,7 @@ pub(crate) fn authenticate(
 }
 
 /// The common name is the user, each organization a group; the uid has an attribute of its own.
+/// What else it names the holder is extra.
 pub(crate) fn user_of_certificate(der: &[u8]) -> Option<User> {
     let (_, certificate) = x509_parser::certificate::X509Certificate::from_der(der).ok()?;
     let subject = certificate.subject();
@@ -64,7 +69,13 @@ pub(crate) fn user_of_certificate(der: &[u8]) -> Option<User> {
         .filter_map(|it| it.as_str().ok().map(str::to_owned));
     let uid_type = Oid::from(pki::USER_UID).ok()?;
     let uid = subject.iter_by_oid(&uid_type).find_map(|it| it.as_str().ok());
-    Some(User { uid: uid.unwrap_or_default().to_owned(), ..User::new(name, groups) })
+    let uris = pki::uris(&certificate);
+    let extra = (!uris.is_empty()).then(|| (CERTIFICATE_URIS.to_owned(), uris));
+    Some(User {
+        uid: uid.unwrap_or_default().to_owned(),
+        extra: extra.into_iter().collect(),
+        ..User::new(name, groups)
+    })
 }
 
 #[cfg(test)]

@@ -4,8 +4,6 @@ mod request;
 
 use std::{
     fs, io,
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -15,8 +13,8 @@ use rcgen::{
     KeyUsagePurpose, date_time_ymd,
 };
 
-pub(crate) use self::request::USER_UID;
 pub use self::request::{Facts, Holder, KeyAndRequest, facts, request, spki_sha256};
+pub(crate) use self::request::{USER_UID, uris};
 
 const CERTIFICATE: &str = "ca.crt";
 const KEY: &str = "ca.key";
@@ -77,8 +75,11 @@ impl Authority {
         }
         let authority = Self::create(name, now)?;
         fs::create_dir_all(dir).map_err(failed(dir))?;
-        write_private(&certificate, &authority.certificate_pem).map_err(failed(&certificate))?;
-        write_private(&key, &authority.key_pem).map_err(failed(&key))?;
+        let write = |path: &Path, pem: &str| {
+            kogge_files::replace(path, pem.as_bytes()).map_err(failed(path))
+        };
+        write(&certificate, &authority.certificate_pem)?;
+        write(&key, &authority.key_pem)?;
         Ok(authority)
     }
 
@@ -135,16 +136,6 @@ fn lives(params: &mut CertificateParams, now: Timestamp, years: i32) {
     };
     params.not_before = moment(first);
     params.not_after = moment(last);
-}
-
-/// Writes a file that only its owner can read, whole or not at all.
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let part = path.with_extension("part");
-    let mut file =
-        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&part, path)
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ pub const MASTERS: &str = "system:masters";
 pub const AUTHENTICATED: &str = "system:authenticated";
 pub const UNAUTHENTICATED: &str = "system:unauthenticated";
 pub const ANONYMOUS: &str = "system:anonymous";
+/// The key of [`User::extra`] for the URIs among the names of a client certificate.
+pub const CERTIFICATE_URIS: &str = "authentication.kogge.dev/certificate-uris";
 /// The server, when it asks itself.
 pub(crate) const APISERVER: &str = "system:apiserver";
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::{
     bindings,
     cache::{Cache, GroupKind},
-    controllers::autoscaler,
+    controllers::{autoscaler, cluster},
     policies::{self, Policies},
 };
 
@@ -58,6 +58,10 @@ impl Admission for HubAdmission {
         }
         if request.operation == Operation::Delete {
             return Ok(Vec::new());
+        }
+        if request.operation == Operation::Create && id.0 == cluster::GROUP && id.1 == "Cluster" {
+            let cause = misnamed(&request.object);
+            return cause.map_or(Ok(Vec::new()), |it| Err(invalid(request, vec![it])));
         }
         if is_propagation(&id) {
             return review_policy(request, &self.cache);
@@ -156,6 +160,16 @@ fn read(spec: Option<&Value>) -> Result<PolicySpec, Cause> {
         reason: "FieldValueInvalid",
         message: error.inner().to_string(),
         field: format!("spec.{}", error.path()),
+    })
+}
+
+/// A Cluster whose name is no member's would never gossip, nor could it be removed for ever.
+fn misnamed(cluster: &Value) -> Option<Cause> {
+    let name = kogge_member::object::name(cluster);
+    kogge_model::names::cluster_name(name).err().map(|why| Cause {
+        reason: "FieldValueInvalid",
+        message: format!("Invalid value: {name:?}: {why}"),
+        field: "metadata.name".to_owned(),
     })
 }
 
@@ -260,6 +274,15 @@ mod tests {
             check_kind(Operation::Update, kind, "");
             check_kind(Operation::Delete, kind, "keeps running where it is");
         }
+    }
+
+    #[test]
+    fn a_name_that_no_member_may_have_is_refused() {
+        let named = |name: &str| misnamed(&json!({"metadata": {"name": name}}));
+        assert!(named("eu-1").is_none());
+        let cause = named("eu.1").expect("a dot");
+        assert_eq!(cause.field, "metadata.name");
+        assert!(cause.message.starts_with("Invalid value: \"eu.1\": a lowercase RFC 1123 label"));
     }
 
     #[track_caller]

@@ -86,7 +86,7 @@ impl Dispatch {
         let key = ObjectKey::new(&resource.group, &resource.kind, namespace, &change.name);
         let revision = change.revision;
         let object = change.object.map(|bytes| Object { bytes, revision });
-        let previous = self.hub.cache.take(&key, object.clone());
+        let previous = self.hub.roll.take(&self.hub.cache, &key, object.clone());
         match first {
             Some(seen) => {
                 seen.insert(key);
@@ -99,7 +99,7 @@ impl Dispatch {
     fn synced(self: &Arc<Self>, seen: BTreeSet<ObjectKey>) {
         for key in self.hub.cache.keys(|_| true) {
             if !seen.contains(&key) {
-                let previous = self.hub.cache.take(&key, None);
+                let previous = self.hub.roll.take(&self.hub.cache, &key, None);
                 self.tell(&Changed::new(key, None, previous));
             }
         }

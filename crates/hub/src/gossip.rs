@@ -14,6 +14,7 @@ use std::{
 use jiff::Timestamp;
 use kogge_api::{ConditionStatus::True, find_condition, fleet::Cluster};
 use kogge_gossip::{Floor, Head, Health, MemberView, Micros, Name, SECOND, State, View, Word};
+use kogge_model::names::HUB_PREFIX;
 use kogge_net::{
     Authority, AuthorityError, FleetReport, Gossip, Identity, Issued, Options, StartError,
 };
@@ -36,9 +37,6 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Gossip that does not answer for so long says nothing.
 const ANSWER: Duration = Duration::from_secs(5);
-
-/// What the names of hubs begin with.
-const HUB: &str = "hub-";
 
 /// Who has not heard a single other member for so long is cut off himself.
 const CUT_OFF: Micros = 5 * SECOND;
@@ -182,7 +180,7 @@ fn member_name(text: &str) -> Result<Name, GossipError> {
 /// The hub's name among the members: no cluster's, since the identity of its store is in it.
 fn name_of(hub: &str) -> Result<Name, GossipError> {
     let short: String = hub.chars().filter(char::is_ascii_alphanumeric).take(12).collect();
-    let text = format!("{HUB}{}", short.to_ascii_lowercase());
+    let text = format!("{HUB_PREFIX}{}", short.to_ascii_lowercase());
     Name::new(&text).ok_or(GossipError::Name(text))
 }
 
@@ -256,7 +254,9 @@ async fn listen(hub: Shared, gossip: Arc<Gossip>, verdicts: Verdicts) {
         let removed = view.members.iter().filter(|it| it.removed);
         let removed = removed.map(|it| it.name.to_string()).collect();
         let heard = view.members.iter().any(|it| it.name != view.from && it.heard_ago.is_some());
-        hub.roll.fleet_says(removed, heard, (hub.now)());
+        for cluster in hub.roll.fleet_says(removed, heard, (hub.now)()) {
+            verdicts.reports().look_at(&cluster);
+        }
         verdicts.set_cut_off(hears_nobody(&view) && !reaches_any(&hub));
         for (cluster, verdict) in judge.look(&view, (hub.now)()) {
             verdicts.set(&cluster, verdict);
@@ -347,7 +347,7 @@ fn alive(member: &MemberView, living: &BTreeSet<&Name>) -> Option<Verdict> {
 
 /// By its name, which the hub signed: no cluster is let in under such a one.
 fn is_hub(name: &Name) -> bool {
-    name.as_str().starts_with(HUB)
+    name.as_str().starts_with(HUB_PREFIX)
 }
 
 #[cfg(test)]
@@ -446,6 +446,15 @@ mod tests {
     #[test]
     fn no_cluster_has_a_hubs_name() {
         assert!(member_name("hub-1").is_err() && member_name("hubert").is_ok());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_cluster_may_be_called_is_a_members_name(name in "[-.a-cA_]{0,60}|hub-[a-z]{0,3}") {
+            if kogge_model::names::cluster_name(&name).is_ok() {
+                proptest::prop_assert!(member_name(&name).is_ok(), "{name}");
+            }
+        }
     }
 
     #[test]

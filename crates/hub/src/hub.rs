@@ -74,7 +74,7 @@ impl Hub {
 
     /// A hub that agents can dial, if it is given what it needs to let them in.
     pub async fn start_with(options: Options, agents: Option<Agents>) -> Result<Self, StartError> {
-        let recovery = open_recovery(&options)?;
+        let recovery = Recovery::open(&options.data_dir).map_err(StartError::Recovery)?;
         let policies = Policies::default();
         let cache = Cache::default();
         let config = Config {
@@ -175,15 +175,6 @@ impl Hub {
     pub fn verdicts(&self) -> &Verdicts {
         &self.verdicts
     }
-}
-
-/// Whether the hub waits for its state, said in its log too.
-fn open_recovery(options: &Options) -> Result<Recovery, StartError> {
-    let recovery = Recovery::open(&options.data_dir).map_err(StartError::Recovery)?;
-    if let Some(recovering) = recovery.get() {
-        tracing::warn!("the hub recovers: {}", recovering.message());
-    }
-    Ok(recovery)
 }
 
 fn start_controllers(

@@ -5,8 +5,7 @@
 //! so that a restart does not forget it, and a store that is put back does not take it away.
 
 use std::{
-    fs,
-    io::{self, Write as _},
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -43,13 +42,7 @@ impl Recovering {
 /// # Errors
 /// If the file cannot be written.
 pub fn mark(data_dir: &Path, recovering: &Recovering) -> io::Result<()> {
-    let path = data_dir.join(FILE);
-    let part = path.with_extension("part");
-    let mut file = fs::File::create(&part)?;
-    file.write_all(&serde_json::to_vec_pretty(recovering)?)?;
-    file.sync_all()?;
-    fs::rename(&part, &path)?;
-    fs::File::open(data_dir)?.sync_all()
+    kogge_files::replace(&data_dir.join(FILE), &serde_json::to_vec_pretty(recovering)?)
 }
 
 /// Cheap to clone; all clones are one.

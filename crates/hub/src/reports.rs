@@ -87,6 +87,11 @@ impl Reports {
         let _ = self.send.send(news);
     }
 
+    /// Something else than a report is news of a cluster.
+    pub fn look_at(&self, cluster: &str) {
+        let _ = self.send.send(News::Cluster(cluster.to_owned()));
+    }
+
     pub fn decided(&self, template: &ObjectKey) {
         let _ = self.send.send(News::Decided(template.clone()));
     }

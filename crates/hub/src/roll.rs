@@ -10,8 +10,13 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
+use kogge_member::ObjectKey;
 
-use crate::lock::lock;
+use crate::{
+    cache::{Cache, Object},
+    controllers::cluster,
+    lock::lock,
+};
 
 /// Who hears no other member for so long is taken to have none that knows more.
 const ALONE: SignedDuration = SignedDuration::from_secs(15);
@@ -46,8 +51,26 @@ struct Known {
 }
 
 impl Roll {
+    /// Puts into the cache what became of an object, and returns what was there before. A Cluster
+    /// that is deleted is on the roll before it is out of the cache, and one that is made is in the
+    /// cache before it is off the roll: in between, its agent would be one that nobody removed.
+    pub fn take(&self, cache: &Cache, key: &ObjectKey, object: Option<Object>) -> Option<Object> {
+        if key.group != cluster::GROUP || key.kind != "Cluster" {
+            return cache.take(key, object);
+        }
+        let is_there = object.is_some();
+        if !is_there {
+            self.note(&key.name, false);
+        }
+        let previous = cache.take(key, object);
+        if is_there {
+            self.note(&key.name, true);
+        }
+        previous
+    }
+
     /// A Cluster was deleted, or is there.
-    pub fn note(&self, cluster: &str, is_there: bool) {
+    fn note(&self, cluster: &str, is_there: bool) {
         let mut known = lock(&self.0);
         if is_there {
             known.deleted.remove(cluster);
@@ -57,13 +80,21 @@ impl Roll {
     }
 
     /// What the table of gossip says now; `heard`: of it, something came from another member.
-    pub fn fleet_says(&self, removed: BTreeSet<String>, heard: bool, now: Timestamp) {
+    /// Returns who is removed as of now.
+    pub fn fleet_says(
+        &self,
+        removed: BTreeSet<String>,
+        heard: bool,
+        now: Timestamp,
+    ) -> Vec<String> {
         let mut known = lock(&self.0);
+        let newly = removed.difference(&known.removed).cloned().collect();
         known.removed = removed;
         if heard {
             known.heard.get_or_insert(now);
         }
         known.since.get_or_insert(now);
+        newly
     }
 
     pub fn standing(&self, cluster: &str, now: Timestamp) -> Standing {
@@ -96,10 +127,38 @@ mod tests {
     }
 
     #[test]
+    fn who_is_deleted_is_never_out_of_the_cache_and_not_on_the_roll() {
+        let (roll, cache) = (Roll::default(), Cache::default());
+        let later = Timestamp::from_second(100).unwrap();
+        roll.fleet_says(BTreeSet::new(), false, Timestamp::UNIX_EPOCH);
+        let keys: Vec<ObjectKey> = (0..20_000)
+            .map(|it| ObjectKey::new(cluster::GROUP, "Cluster", "", &it.to_string()))
+            .collect();
+        let there = Object { bytes: "{}".into(), revision: 1 };
+        for key in &keys {
+            roll.take(&cache, key, Some(there.clone()));
+        }
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for key in &keys {
+                    roll.take(&cache, key, None);
+                }
+            });
+            for key in &keys {
+                while cache.get(key).is_some() {
+                    std::hint::spin_loop();
+                }
+                assert_eq!(roll.standing(&key.name, later), Standing::Left, "{key}");
+            }
+        });
+    }
+
+    #[test]
     fn what_members_know_is_waited_for() {
         let at = |it| Timestamp::from_second(it).unwrap();
         let roll = Roll::default();
-        roll.fleet_says(["eu".to_owned()].into(), true, at(0));
+        assert_eq!(roll.fleet_says(["eu".to_owned()].into(), true, at(0)), ["eu"]);
+        assert!(roll.fleet_says(["eu".to_owned()].into(), true, at(0)).is_empty());
         assert_eq!(roll.standing("eu", at(0)), Standing::Left);
         assert_eq!(roll.standing("us", at(5)), Standing::NotKnownYet);
         assert_eq!(roll.standing("us", at(6)), Standing::Stays);

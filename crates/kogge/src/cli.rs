@@ -50,8 +50,8 @@ impl Cli {
     /// Sends logs to standard error. `RUST_LOG` is obeyed where it is set.
     pub fn log(&self) {
         let level = match (self.verbose, &self.command) {
-            // It asks who the hub is before it believes it; what kube says of that alarms.
-            (0, Command::Agent(_)) => "info,kube_client=error",
+            // It says itself what fails, and once; kube says it at each attempt.
+            (0, Command::Agent(_)) => "info,kube_client=off",
             (0, Command::Hub(_) | Command::Sim(_)) | (1, _) => "info",
             (0, _) => "warn",
             _ => "debug,hyper=info,h2=info,rustls=info,tower=info",

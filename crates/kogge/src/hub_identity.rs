@@ -4,16 +4,16 @@
 //! In a data directory: `hub/id`, `hub/pki/ca.{crt,key}`, `hub/gossip/fleet.{crt,key}`.
 
 use std::{
-    fs,
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
+use kogge_apiserver::pki;
 use kogge_hub::Recovering;
+use kogge_net::MemberKey;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -24,8 +24,11 @@ const VERSION: u32 = 1;
 const ID: &str = "hub/id";
 const STORE: &str = "hub/store/store.redb";
 
-/// Everything of an identity, as it is exported: one JSON object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Where an identity comes from.
+const EXPORTED: &str = "--identity takes a file that kogge identity export has written";
+
+/// Everything of an identity, as it is exported: one JSON object. `Debug` shows no key.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HubIdentity {
     version: u32,
@@ -37,6 +40,12 @@ pub struct HubIdentity {
     /// Signs members and floors: DER and PKCS#8, base64.
     fleet_certificate: String,
     fleet_key: String,
+}
+
+impl fmt::Debug for HubIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubIdentity").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 impl HubIdentity {
@@ -58,13 +67,43 @@ impl HubIdentity {
 
     /// As it was exported.
     pub fn from_file(path: &Path) -> anyhow::Result<Self> {
-        let failed = || format!("{} is no identity of a hub", path.display());
-        let identity: Self = serde_json::from_slice(&read(path)?).with_context(failed)?;
+        let file = path.display();
+        let bytes = fs::read(path).map_err(|why| {
+            anyhow!("could not read the hub's identity from {file}: {why}; {EXPORTED}")
+        })?;
+        let bad =
+            |why: anyhow::Error| anyhow!("{file} is no identity of a hub: {why:#}; {EXPORTED}");
+        let identity: Self = serde_json::from_slice(&bytes).map_err(|it| bad(it.into()))?;
         if identity.version != VERSION {
-            let version = identity.version;
-            bail!("{} has version {version}, and {VERSION} is known", path.display());
+            bail!(
+                "{file} is an identity of version {}, and this kogge knows {VERSION}: use the kogge \
+                 that exported it, or a newer one",
+                identity.version
+            );
         }
+        identity.content().map_err(bad)?;
         Ok(identity)
+    }
+
+    /// The identity of the store, and the content of its files.
+    fn content(&self) -> anyhow::Result<(Uuid, [Vec<u8>; 4])> {
+        let id = self.id.parse().context("id is no UUID")?;
+        let decoded = |field: &str, text: &str| {
+            STANDARD.decode(text).with_context(|| format!("{field} is not base64"))
+        };
+        let fleet_key = decoded("fleetKey", &self.fleet_key)?;
+        pki::facts(&self.ca_certificate).context("caCertificate")?;
+        if !self.ca_key.contains("PRIVATE KEY") {
+            bail!("caKey is no private key in PEM");
+        }
+        MemberKey::open(&fleet_key).map_err(|why| anyhow!("fleetKey: {why}"))?;
+        let content = [
+            self.ca_certificate.clone().into_bytes(),
+            self.ca_key.clone().into_bytes(),
+            decoded("fleetCertificate", &self.fleet_certificate)?,
+            fleet_key,
+        ];
+        Ok((id, content))
     }
 
     /// One JSON object, with a line end.
@@ -72,38 +111,58 @@ impl HubIdentity {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 
-    /// Gives a data directory this identity, unless it has it.
+    /// Gives a data directory this identity, whole or not at all. What one that has it lacks is
+    /// written.
     ///
     /// # Errors
     /// If it has another one.
     pub fn place(&self, dir: &Path) -> anyhow::Result<()> {
-        let content = [
-            self.ca_certificate.clone().into_bytes(),
-            self.ca_key.clone().into_bytes(),
-            STANDARD.decode(&self.fleet_certificate).context("fleetCertificate is not base64")?,
-            STANDARD.decode(&self.fleet_key).context("fleetKey is not base64")?,
-        ];
-        let places = files(dir);
-        let is_other =
-            |(path, content): (&PathBuf, &Vec<u8>)| fs::read(path).is_ok_and(|it| it != *content);
-        let own: Uuid = self.id.parse().context("id is no UUID")?;
-        let id = id(dir)?;
-        let has_store = id.is_none() && dir.join(STORE).exists();
-        if id.is_some_and(|it| it != own) || places.iter().zip(&content).any(is_other) || has_store
-        {
-            bail!(
-                "{} belongs to a hub with another identity; give --identity an empty --data-dir",
-                dir.display()
-            );
+        const HELP: &str = "start without --identity, or name an empty directory with --data-dir";
+        let (own, content) = self.content()?;
+        let known = id(dir)?;
+        if let Some(other) = known.filter(|it| *it != own) {
+            bail!("{} is of hub {other}, and the identity given of {own}; {HELP}", dir.display());
         }
-        for (path, content) in places.iter().zip(&content) {
-            if !path.exists() {
-                write_private(path, content)?;
+        if known.is_none() && dir.join(STORE).exists() {
+            bail!("{} has a store, and it is not known of which hub; {HELP}", dir.display());
+        }
+        for (path, content) in files(dir).iter().zip(&content) {
+            if fs::read(path).is_ok_and(|it| it != *content) {
+                bail!(
+                    "{} is another than the one in the identity given, of hub {own}: it is of \
+                     another fleet, or the identity was exported before it was changed; {HELP}",
+                    path.display()
+                );
             }
         }
-        // Last: from here on this is the hub's directory.
-        remember(dir, own)
+        if dir.join("hub").exists() {
+            return fill(dir, own, &content);
+        }
+        let staged = dir.join("identity.part");
+        if staged.exists() {
+            // Of an attempt that was cut short.
+            fs::remove_dir_all(&staged)
+                .with_context(|| format!("could not remove {}", staged.display()))?;
+        }
+        fill(&staged, own, &content)?;
+        let (from, to) = (staged.join("hub"), dir.join("hub"));
+        let moved = fs::rename(&from, &to).and_then(|()| kogge_files::sync_dir(&to));
+        moved.with_context(|| format!("could not move {} to {}", from.display(), to.display()))?;
+        // It is empty, and in nobody's way.
+        let _ = fs::remove_dir(&staged);
+        Ok(())
     }
+}
+
+/// Writes what is not there of an identity.
+fn fill(dir: &Path, id: Uuid, content: &[Vec<u8>; 4]) -> anyhow::Result<()> {
+    for (path, content) in files(dir).iter().zip(content) {
+        if !path.exists() {
+            write_private(path, content)?;
+        }
+    }
+    // Last: from here on this is the hub's directory.
+    remember(dir, id)
 }
 
 /// The identity of the hub's store; `None` where no hub has run.
@@ -160,52 +219,51 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("could not read {}", path.display()))
 }
 
-/// Whole or not at all, readable by its owner only.
 fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let failed = || format!("could not write {}", path.display());
     data_dir::create(path.parent().with_context(failed)?)?;
-    let part = path.with_extension("part");
-    let mut options = fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&part)
-        .with_context(failed)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).with_context(failed)?;
-    fs::rename(&part, path).with_context(failed)
+    kogge_files::replace(path, bytes).with_context(failed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Of a hub whose store is this one, with keys of its own.
     fn some(id: u128) -> HubIdentity {
-        HubIdentity {
-            version: VERSION,
-            id: Uuid::from_u128(id).to_string(),
-            ca_certificate: format!("certificate {id}"),
-            ca_key: "key".into(),
-            fleet_certificate: STANDARD.encode([1, 2]),
-            fleet_key: STANDARD.encode([3]),
-        }
+        let dir = tempfile::tempdir().expect("temp dir");
+        let (pki, gossip) = (dir.path().join("hub/pki"), dir.path().join("hub/gossip"));
+        let id = Uuid::from_u128(id);
+        let now = Timestamp::UNIX_EPOCH;
+        pki::Authority::load_or_create(&pki, "test", now).expect("made");
+        kogge_net::Authority::load_or_create(&gossip, &id.to_string(), now).expect("made");
+        remember(dir.path(), id).expect("written");
+        HubIdentity::of(dir.path()).expect("there")
+    }
+
+    #[track_caller]
+    fn refused<T: fmt::Debug>(result: anyhow::Result<T>, parts: &[&str]) {
+        let why = format!("{:#}", result.expect_err("refused"));
+        assert!(parts.iter().all(|it| why.contains(it)), "{why}");
     }
 
     #[test]
     fn an_identity_comes_back_as_it_was_and_takes_no_other_hubs_place() {
         let dir = tempfile::tempdir().expect("temp dir");
-        assert!(HubIdentity::of(dir.path()).is_err());
-        some(1).place(dir.path()).expect("it is empty");
-        assert_eq!(HubIdentity::of(dir.path()).expect("there"), some(1));
-        some(1).place(dir.path()).expect("it has it");
-        let error = some(2).place(dir.path()).expect_err("another");
-        assert!(error.to_string().contains("another identity"), "{error}");
-        let file = dir.path().join("exported");
-        fs::write(&file, some(1).to_json().expect("JSON")).expect("written");
-        assert_eq!(HubIdentity::from_file(&file).expect("read"), some(1));
-        fs::write(&file, "{}").expect("written");
-        assert!(HubIdentity::from_file(&file).is_err());
+        let one = some(1);
+        refused(HubIdentity::of(dir.path()), &["no hub has run in", "--data-dir"]);
+        // What an attempt left that was cut short is of no use, and in nobody's way.
+        write_private(&dir.path().join("identity.part/hub/pki/ca.key"), b"half").expect("written");
+        one.place(dir.path()).expect("it is empty");
+        assert_eq!(HubIdentity::of(dir.path()).expect("there"), one);
+        assert_eq!(fs::read_dir(dir.path()).expect("read").count(), 1, "the hub's and no other");
+        one.place(dir.path()).expect("it has it");
+        let ids = [1, 2].map(|it| Uuid::from_u128(it).to_string());
+        refused(some(2).place(dir.path()), &[&ids[0], &ids[1], "an empty directory"]);
+        refused(some(1).place(dir.path()), &["pki/ca.crt is another", &ids[0], "another fleet"]);
+        fs::remove_file(dir.path().join("hub/gossip/fleet.key")).expect("removed");
+        one.place(dir.path()).expect("what is lacking is written");
+        assert_eq!(HubIdentity::of(dir.path()).expect("there"), one);
     }
 
     #[test]
@@ -214,6 +272,50 @@ mod tests {
         let store = dir.path().join(STORE);
         fs::create_dir_all(store.parent().expect("has one")).expect("made");
         fs::write(&store, "").expect("written");
-        assert!(some(1).place(dir.path()).is_err());
+        refused(some(1).place(dir.path()), &["has a store", "an empty directory"]);
+    }
+
+    type Spoil = fn(&mut HubIdentity);
+
+    #[test]
+    fn a_file_that_is_no_identity_is_named_with_what_is_wrong() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let file = dir.path().join("exported");
+        let read = || HubIdentity::from_file(&file);
+        refused(
+            read(),
+            &[
+                "could not read the hub's identity from",
+                "exported: No such file",
+                "identity export",
+            ],
+        );
+        let one = some(1);
+        let write = |it: &HubIdentity| fs::write(&file, it.to_json().expect("JSON"));
+        write(&one).expect("written");
+        assert_eq!(read().expect("read"), one);
+        fs::write(&file, "{}").expect("written");
+        refused(read(), &["exported is no identity of a hub", "missing field", "identity export"]);
+        let faults: [(Spoil, &str); 5] = [
+            (|it| it.version = 2, "is an identity of version 2"),
+            (|it| it.id = "one".into(), "no identity of a hub: id is no UUID"),
+            (|it| it.ca_certificate = "x".into(), "caCertificate"),
+            (|it| it.ca_key = "x".into(), "caKey is no private key"),
+            (|it| it.fleet_key = STANDARD.encode([3]), "fleetKey"),
+        ];
+        for (spoil, want) in faults {
+            let mut spoilt = one.clone();
+            spoil(&mut spoilt);
+            write(&spoilt).expect("written");
+            refused(read(), &["exported", want]);
+        }
+    }
+
+    #[test]
+    fn no_key_is_shown() {
+        let one = some(1);
+        let shown = format!("{one:?}");
+        assert!(shown.contains(&one.id) && !shown.contains("PRIVATE"), "{shown}");
+        assert!(!shown.contains(&one.fleet_key), "{shown}");
     }
 }

@@ -1,8 +1,7 @@
 //! Kubeconfig files: written for `kogge up` and `kogge hub`, and found as kubectl finds them.
 
 use std::{
-    env, fs,
-    io::Write as _,
+    env, fmt, fs,
     path::{Path, PathBuf},
 };
 
@@ -11,8 +10,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kube::config::Kubeconfig;
 use serde_json::{Value, json};
 
-/// One context: a cluster and an admin with a client certificate.
-#[derive(Clone, Debug)]
+/// One context: a cluster and an admin with a client certificate. `Debug` shows no key.
+#[derive(Clone)]
 pub struct Entry {
     pub context: String,
     pub server: String,
@@ -22,6 +21,13 @@ pub struct Entry {
     pub certificate: String,
     /// PEM
     pub key: String,
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Entry");
+        shown.field("context", &self.context).field("server", &self.server).finish_non_exhaustive()
+    }
 }
 
 /// A kubeconfig with these contexts, the first one current.
@@ -49,16 +55,9 @@ pub fn build(entries: &[Entry]) -> Value {
 
 /// Writes it whole or not at all, readable by its owner only.
 pub fn write(path: &Path, kubeconfig: &Value) -> anyhow::Result<()> {
-    let failed = || format!("could not write {}", path.display());
-    let beside = path.with_extension("new");
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&beside).with_context(failed)?;
     let text = kogge_model::yaml::to_string(kubeconfig);
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(failed)?;
-    fs::rename(&beside, path).with_context(failed)
+    let written = kogge_files::replace(path, text.as_bytes());
+    written.with_context(|| format!("could not write {}", path.display()))
 }
 
 /// Which server a command talks to.

@@ -211,6 +211,44 @@ fn a_token_lets_one_cluster_in_once_and_not_for_ever() {
     assert!(listed.contains("Pull"), "{listed}");
 }
 
+#[test]
+fn a_member_that_dials_leaves_its_federation_when_nothing_of_it_is_left_there() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let Some(hub) = Hub::or_skip(dir.path(), "1h") else { return };
+    let both = FEDERATION.replace('[', r#"[{"name": "eu", "url": "https://eu.example.com"}, "#);
+    hub.apply("federation.json", &both);
+    let [eu, mut us] = ["eu", "us"].map(|name| {
+        hub.kubectl.wait(&["get", "cluster", name, "-o", "yaml"], "NoCredentials");
+        let member = Member::start(dir.path(), name, &hub.kubectl);
+        let data = dir.path().join(name);
+        let agent = agent(&data, &member.kubectl.kubeconfig, &hub.token(&[name]));
+        hub.kubectl.wait(&["get", "cluster", name], "True");
+        (member, agent)
+    });
+    hub.apply("policy.json", POLICY);
+    hub.kubectl.ok(&["create", "namespace", "shop"]);
+    hub.kubectl.ok(&["create", "deployment", "web", "-n", "shop", "--image=nginx", "--replicas=2"]);
+    for (member, _) in [&eu, &us] {
+        member.kubectl.wait(&WEB, "2/2");
+    }
+
+    // Its agent is the only one who knows what is left: while it is silent, the cluster stays.
+    us.1.signal("STOP").expect("stopped");
+    hub.kubectl.wait(&["get", "cluster", "us", "-o", "yaml"], "AgentSilent");
+    hub.apply("federation.json", &FEDERATION.replace("us", "eu"));
+    let members = ["get", "federation", "fed", "-o", "jsonpath={.status.members[*].message}"];
+    hub.kubectl.wait(&members, "its agent is silent");
+    us.1.signal("CONT").expect("continued");
+
+    hub.kubectl.wait_gone(&["get", "cluster", "us"]);
+    let ended = us.1.wait_exit(SOON).expect("waited").expect("the agent ends");
+    assert!(ended.success(), "{}", us.1.log_tail(20));
+    assert!(us.0.kubectl.run(&WEB).is_err_and(|it| it.contains("NotFound")));
+    hub.kubectl.wait(&["get", "events"], "MemberLeft");
+    eu.0.kubectl.ok(&WEB);
+    is_ready(&hub.kubectl);
+}
+
 /// What a process holds beside its own program, in kilobytes.
 fn memory(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();

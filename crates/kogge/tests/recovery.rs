@@ -10,9 +10,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use common::{Kubectl, SOON, kogge};
 use kogge_testkit::{Process, wait_until};
 use pulled::{Hub, Member, POLICY, agent};
+use serde_json::{Value, json};
 
 const WEB: [&str; 5] = ["get", "deployment", "web", "-n", "shop"];
 
@@ -76,6 +78,21 @@ fn is_a_member_again(hub: &Kubectl, name: &str) {
     assert!(said.contains("kogge identity recovered") && said.contains("Adopted"), "{said}");
 }
 
+/// A person applies its Cluster as they had it: it is no guess any more.
+#[track_caller]
+fn is_given_back(hub: &Hub, name: &str) {
+    let id = hub.kubectl.ok(&["get", "cluster", name, "-o", "jsonpath={.spec.id}"]);
+    let cluster = json!({
+        "apiVersion": "cluster.karmada.io/v1alpha1", "kind": "Cluster",
+        "metadata": {"name": name}, "spec": {"id": id, "syncMode": "Pull", "region": "east"},
+    });
+    hub.apply("cluster.json", &cluster.to_string());
+    wait_until(SOON, "it is adopted no more", || {
+        let yaml = hub.kubectl.ok(&["get", "cluster", name, "-o", "yaml"]);
+        (!yaml.contains("GoodCertificate") && yaml.contains("HubRecovering")).then_some(())
+    });
+}
+
 #[track_caller]
 fn exports_once(data: &Path, file: &Path) {
     let export = || {
@@ -88,6 +105,26 @@ fn exports_once(data: &Path, file: &Path) {
     let mode = fs::metadata(file).expect("there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(!export().status.success(), "it was written over");
+}
+
+/// As where they were kept apart, and not the identity of the store with them.
+fn gives_back_the_keys_alone(data: &Path, exported: &Path) {
+    let text = fs::read_to_string(exported).expect("exported");
+    let identity: Value = serde_json::from_str(&text).expect("JSON");
+    let field = |name: &str| identity[name].as_str().expect("text").to_owned();
+    let decoded = |name: &str| STANDARD.decode(field(name)).expect("base64");
+    let files = [
+        ("pki/ca.crt", field("caCertificate").into_bytes()),
+        ("pki/ca.key", field("caKey").into_bytes()),
+        ("gossip/fleet.crt", decoded("fleetCertificate")),
+        ("gossip/fleet.key", decoded("fleetKey")),
+    ];
+    fs::remove_dir_all(data).expect("removed");
+    for (name, content) in files {
+        let path = data.join("hub").join(name);
+        fs::create_dir_all(path.parent().expect("has one")).expect("made");
+        fs::write(path, content).expect("written");
+    }
 }
 
 /// Nothing flaps, and from then on it decides.
@@ -162,6 +199,15 @@ fn a_hub_without_its_disk_takes_its_fleet_back_and_waits_for_its_state() {
     eu.process.wait_log("give it its identity back", SOON);
     assert!(!hub.kubectl.ok(&["get", "clusters"]).contains("eu"));
     eu.heals();
+
+    // Nor do its keys alone make it the hub, and it takes nobody for its own.
+    hub.process.kill().expect("killed");
+    gives_back_the_keys_alone(&data, &file);
+    hub.start_at(&port);
+    hub.process.wait_log("an agent was refused: the certificate of", SOON);
+    eu.process.wait_log("which has that one's keys and another store", SOON);
+    assert!(!hub.kubectl.ok(&["get", "clusters"]).contains("eu"));
+    eu.heals();
     let before = eu.uid();
 
     // With it the fleet is taken back; a restart does not end the wait.
@@ -180,6 +226,7 @@ fn a_hub_without_its_disk_takes_its_fleet_back_and_waits_for_its_state() {
     for name in ["eu", "us"] {
         is_a_member_again(&hub.kubectl, name);
     }
+    is_given_back(&hub, "us");
     assert_eq!(eu.uid(), before);
     eu.process.kill().expect("killed");
     let kubectl = &eu.member.kubectl;
@@ -196,4 +243,38 @@ fn a_hub_without_its_disk_takes_its_fleet_back_and_waits_for_its_state() {
 
     has_its_state_again(&hub, &eu, &us);
     comes_late(&hub, &mut late);
+}
+
+/// The hub hears of a floor only after it has taken the cluster back, since who knows of it is away.
+#[test]
+fn a_cluster_that_had_been_removed_is_let_go_again_when_the_fleet_says_so() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let port = kogge_testkit::ports::free().expect("a free port").to_string();
+    let with_port = ["--gossip-port", &port];
+    let Some(mut hub) = Hub::or_skip_with(dir.path(), "24h", &with_port) else { return };
+    let [eu, mut asia] = ["eu", "asia"].map(|it| Agent::join(dir.path(), &hub, it));
+    for name in ["eu", "asia"] {
+        hub.kubectl.wait(&["get", "cluster", name], "True");
+    }
+    wait_until(SOON, "they gossip", || hub.ok(&["gossip"]).contains("asia").then_some(()));
+    asia.process.kill().expect("killed");
+    hub.ok(&["unjoin", "asia"]);
+    wait_until(SOON, "eu knows", || eu.knows_removed("asia").then_some(()));
+    eu.process.signal("STOP").expect("stopped");
+
+    let (data, file) = (dir.path().join("hub-data"), dir.path().join("identity.json"));
+    exports_once(&data, &file);
+    let port = hub.port();
+    hub.process.kill().expect("killed");
+    fs::remove_dir_all(&data).expect("removed");
+    hub.words.extend(["--identity".to_owned(), file.display().to_string()]);
+    hub.start_at(&port);
+    asia.start_again();
+    is_a_member_again(&hub.kubectl, "asia");
+
+    eu.process.signal("CONT").expect("continued");
+    hub.kubectl.wait_gone(&["get", "cluster", "asia"]);
+    let ended = asia.process.wait_exit(SOON).expect("waited");
+    assert!(ended.is_some_and(|it| it.success()), "{}", asia.process.log_tail(20));
+    is_a_member_again(&hub.kubectl, "eu");
 }

@@ -1,5 +1,7 @@
 //! From an address and credentials to a client.
 
+use std::fmt;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -23,8 +25,8 @@ pub enum ConnectError {
     Client(String),
 }
 
-/// What a Cluster's Secret holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a Cluster's Secret holds. `Debug` shows no token.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// `https://host:port`
     pub server: String,
@@ -32,6 +34,12 @@ pub struct Credentials {
     pub ca: Option<Vec<u8>>,
     pub token: String,
     pub insecure_skip_tls_verification: bool,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("server", &self.server).finish_non_exhaustive()
+    }
 }
 
 /// A client for a context of a kubeconfig's text; the current one if none is named.

@@ -1,5 +1,9 @@
 //! What went wrong with a request, sorted by what one would do about it.
 
+use std::{error::Error as StdError, io};
+
+use rustls::CertificateError;
+
 /// A failed request: what was asked, and the fault.
 #[derive(Debug, thiserror::Error)]
 #[error("could not {verb} {what}")]
@@ -38,6 +42,9 @@ pub enum Fault {
     Server(String),
     #[error("the API server cannot be reached: {0}")]
     Unreachable(String),
+    /// It answers, with a certificate that no trusted authority has signed.
+    #[error("the API server cannot be trusted: {0}")]
+    Untrusted(String),
 }
 
 impl Error {
@@ -61,8 +68,9 @@ impl Error {
         matches!(self.fault, Fault::Conflict(_))
     }
 
+    /// No request arrives.
     pub fn is_unreachable(&self) -> bool {
-        matches!(self.fault, Fault::Unreachable(_))
+        matches!(self.fault, Fault::Unreachable(_) | Fault::Untrusted(_))
     }
 
     /// The error and its causes in one line.
@@ -74,7 +82,9 @@ impl Error {
 impl From<kube::Error> for Fault {
     fn from(error: kube::Error) -> Self {
         let kube::Error::Api(status) = error else {
-            return Self::Unreachable(innermost(&error));
+            let cause = innermost(&error);
+            let untrusted = is_by_another_authority(&error);
+            return if untrusted { Self::Untrusted(cause) } else { Self::Unreachable(cause) };
         };
         let message = status.message.clone();
         match status.code {
@@ -92,11 +102,49 @@ impl From<kube::Error> for Fault {
     }
 }
 
+/// Whether TLS ended because the server's certificate is not of an authority that is trusted.
+fn is_by_another_authority(error: &(dyn StdError + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(it) = cause {
+        if let Some(rustls::Error::InvalidCertificate(why)) = it.downcast_ref() {
+            return matches!(why, CertificateError::UnknownIssuer | CertificateError::BadSignature);
+        }
+        // An I/O error is made of another, and does not say so: its source is that one's source.
+        let inner = it.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause = inner.map(|it| it as &(dyn StdError + 'static)).or_else(|| it.source());
+    }
+    false
+}
+
 /// The cause at the bottom says most: `connection refused` rather than `client error`.
-fn innermost(error: &dyn std::error::Error) -> String {
+fn innermost(error: &dyn StdError) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(why: CertificateError, untrusted: bool) {
+        // One around the other, as they come from the connector.
+        let tls = io::Error::other(rustls::Error::InvalidCertificate(why));
+        let tls = io::Error::other(tls);
+        let fault = Fault::from(kube::Error::Service(tls.into()));
+        assert_eq!(matches!(fault, Fault::Untrusted(_)), untrusted, "{fault}");
+        assert_eq!(matches!(fault, Fault::Unreachable(_)), !untrusted, "{fault}");
+    }
+
+    #[test]
+    fn another_authority_is_told_from_a_server_that_is_away() {
+        check(CertificateError::UnknownIssuer, true);
+        check(CertificateError::BadSignature, true);
+        // Its own authority's, and of no use for another reason.
+        check(CertificateError::NotValidForName, false);
+        check(CertificateError::Expired, false);
+    }
 }

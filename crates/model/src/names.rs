@@ -21,6 +21,24 @@ pub fn dns_label(text: &str) -> Result<(), String> {
     Err("a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')".to_owned())
 }
 
+/// What the names of hubs among the members begin with.
+pub const HUB_PREFIX: &str = "hub-";
+
+/// The longest name of a cluster, as in Karmada.
+const LONGEST_CLUSTER: usize = 48;
+
+/// A cluster's name: a label, since it is a member's name in gossip too, and no hub's.
+pub fn cluster_name(text: &str) -> Result<(), String> {
+    if text.len() > LONGEST_CLUSTER {
+        return Err(format!("must be no more than {LONGEST_CLUSTER} characters"));
+    }
+    dns_label(text)?;
+    if text.starts_with(HUB_PREFIX) {
+        return Err(format!("must not start with '{HUB_PREFIX}': hubs are called so"));
+    }
+    Ok(())
+}
+
 /// A lowercase RFC 1123 subdomain, as of most objects.
 pub fn dns_subdomain(text: &str) -> Result<(), String> {
     if text.len() > 253 {
@@ -74,6 +92,11 @@ mod tests {
         let long = "a".repeat(64);
         for (f, good, bad) in [
             (dns_label as fn(&str) -> _, vec!["a", "a-1"], vec!["", "A", "-a", "a.b", &long]),
+            (
+                cluster_name,
+                vec!["eu-1", "hubert", &long[..48]],
+                vec!["", "eu.1", "Eu", "hub-1", &long[..49]],
+            ),
             (dns_subdomain, vec!["a.b", &long], vec!["a..b", "a_b", ".a"]),
             (qualified_name, vec!["A_b.c", "x.io/Y"], vec!["/a", "a/", "X/a", "a/b/c", "é"]),
             (label_value, vec!["", "A.b"], vec!["a ", "-", &long]),

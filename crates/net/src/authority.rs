@@ -3,8 +3,7 @@
 //! One Ed25519 key of the hub is all three, so that one file is the fleet's identity.
 
 use std::{
-    fs,
-    io::{self, Write as _},
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -100,8 +99,8 @@ impl Authority {
         }
         let made = Self::create(fleet, now)?;
         fs::create_dir_all(dir).map_err(failed(dir))?;
-        write_private(&certificate, &made.certificate).map_err(failed(&certificate))?;
-        write_private(&key, &made.pkcs8).map_err(failed(&key))?;
+        kogge_files::replace(&certificate, &made.certificate).map_err(failed(&certificate))?;
+        kogge_files::replace(&key, &made.pkcs8).map_err(failed(&key))?;
         Ok(made)
     }
 
@@ -190,19 +189,4 @@ fn lives(params: &mut CertificateParams, now: Timestamp, life: Duration) {
     };
     params.not_before = (at(now) - LATE_CLOCKS).into();
     params.not_after = (at(now) + life).into();
-}
-
-/// Writes a file that only its owner can read, whole or not at all.
-pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let part = path.with_extension("part");
-    let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&part)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&part, path)?;
-    match path.parent() {
-        Some(dir) => fs::File::open(dir)?.sync_all(),
-        None => Ok(()),
-    }
 }

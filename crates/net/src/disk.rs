@@ -5,8 +5,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::authority::write_private;
-
 const INCARNATION: &str = "incarnation";
 const TABLE: &str = "table";
 
@@ -46,7 +44,7 @@ impl Disk {
 
     async fn write(&self, file: &'static str, bytes: Vec<u8>) -> io::Result<()> {
         let Some(path) = self.dir.as_ref().map(|it| it.join(file)) else { return Ok(()) };
-        let written = tokio::task::spawn_blocking(move || write_private(&path, &bytes));
+        let written = tokio::task::spawn_blocking(move || kogge_files::replace(&path, &bytes));
         written.await.map_err(io::Error::other)?
     }
 }

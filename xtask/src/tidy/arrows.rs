@@ -18,14 +18,15 @@ const CORE: &[(&str, &[&str])] = &[
 /// The rings above, and what they may use besides the core. The binary and xtask wire freely.
 const ABOVE: &[(&str, &[&str])] = &[
     ("api", &[]),
+    ("files", &[]),
     ("store", &[]),
-    ("apiserver", &["store"]),
-    ("net", &["api"]),
+    ("apiserver", &["files", "store"]),
+    ("net", &["api", "files"]),
     ("member", &["api", "net"]),
     ("git", &["api"]),
-    ("agent", &["api", "member", "net"]),
+    ("agent", &["api", "files", "member", "net"]),
     ("sim", &["api", "apiserver", "member", "store"]),
-    ("hub", &["agent", "api", "apiserver", "git", "member", "net", "store"]),
+    ("hub", &["agent", "api", "apiserver", "files", "git", "member", "net", "store"]),
     ("web", &["api", "apiserver", "hub"]),
     ("testkit", &[]),
 ];

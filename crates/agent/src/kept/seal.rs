@@ -5,8 +5,6 @@
 
 use std::{
     fs, io,
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -99,15 +97,7 @@ impl File {
     }
 }
 
-/// Whole or not at all, readable by its owner only.
 fn write_private(path: &Path, bytes: &[u8]) -> Result<(), KeptError> {
-    let part = path.with_extension("part");
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let written = options.open(&part).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&part, path)
-    });
+    let written = kogge_files::replace(path, bytes);
     written.map_err(|source| KeptError::File { path: path.to_owned(), source })
 }

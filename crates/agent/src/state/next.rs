@@ -66,6 +66,11 @@ impl State {
         self.complete && self.awaited.is_empty()
     }
 
+    /// How many objects kogge owns here; not known before every kind it has used is listed.
+    pub fn owned(&self) -> Option<usize> {
+        self.awaited.is_empty().then(|| self.tally.unasked_of_owned().1)
+    }
+
     /// Counts it, and says so once when somebody keeps changing the object back.
     fn note_heal(&mut self, key: &ObjectKey, now: Instant) {
         let Some(tracked) = self.objects.get_mut(key) else { return };

@@ -70,3 +70,38 @@ fn what_the_agent_reports_arrives_as_it_was_said() {
         check(&report);
     }
 }
+
+fn answers(code: u16, text: &'static str) -> Client {
+    kogge_member::from_service(tower::service_fn(move |_| async move {
+        let body = http_body_util::Full::new(bytes::Bytes::from(text));
+        let mut answer = http::Response::new(body);
+        *answer.status_mut() = http::StatusCode::from_u16(code).unwrap();
+        Ok::<_, std::io::Error>(answer)
+    }))
+}
+
+/// Who is heard on one stream, of which nothing is passed on.
+async fn check_heard(code: u16, text: &'static str, want: Hearing) {
+    let wire = Wire::new("eu", "one", answers(code, text));
+    let mut hearing = wire.hearing();
+    let mut stream = wire.desired();
+    let heard = *hearing.wait_for(Option::is_some).await.unwrap();
+    assert_eq!((heard, stream.next().await), (Some(want), None), "{text}");
+}
+
+#[tokio::test]
+async fn another_hub_is_told_from_one_that_is_away_and_nothing_of_it_is_passed_on() {
+    const BEGIN: &str = r#"{"Desired": {"Begin": {"hub": "one"}}}"#;
+    const ANOTHERS: &str = r#"{"Desired": {"Begin": {"hub": "two"}}}"#;
+    const FAREWELL: &str =
+        r#"{"Gone": {"hub": "two", "farewell": {"why": "x", "has_left": true}}}"#;
+    const REFUSAL: &str = r#"{"kind": "Status", "code": 403, "reason": "Forbidden",
+        "status": "Failure", "message": "the certificate of eu is of hub one, and this is hub two"}"#;
+    let own = Wire::new("eu", "one", answers(200, BEGIN));
+    assert!(own.desired().next().await.is_some());
+    check_heard(200, ANOTHERS, Hearing::Another).await;
+    check_heard(200, FAREWELL, Hearing::Another).await;
+    check_heard(403, REFUSAL, Hearing::Another).await;
+    check_heard(503, "{}", Hearing::Nobody).await;
+    check_heard(200, "", Hearing::Nobody).await;
+}

@@ -8,7 +8,7 @@ use rcgen::{
     KeyUsagePurpose, SanType, date_time_ymd, string::Ia5String,
 };
 use sha2::{Digest as _, Sha256};
-use x509_parser::{extensions::GeneralName, prelude::FromDer as _};
+use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer as _};
 
 use super::{Authority, PkiError};
 
@@ -50,8 +50,8 @@ pub fn request(user: &str, group: &str) -> Result<KeyAndRequest, PkiError> {
 pub fn spki_sha256(certificate_pem: &str) -> Result<[u8; 32], PkiError> {
     let (_, pem) = x509_parser::pem::parse_x509_pem(certificate_pem.as_bytes())
         .map_err(|_| PkiError::NotACertificate)?;
-    let (_, certificate) = x509_parser::certificate::X509Certificate::from_der(&pem.contents)
-        .map_err(|_| PkiError::NotACertificate)?;
+    let (_, certificate) =
+        X509Certificate::from_der(&pem.contents).map_err(|_| PkiError::NotACertificate)?;
     Ok(Sha256::digest(certificate.public_key().raw).into())
 }
 
@@ -67,17 +67,22 @@ pub struct Facts {
 pub fn facts(certificate_pem: &str) -> Result<Facts, PkiError> {
     let (_, pem) = x509_parser::pem::parse_x509_pem(certificate_pem.as_bytes())
         .map_err(|_| PkiError::NotACertificate)?;
-    let (_, certificate) = x509_parser::certificate::X509Certificate::from_der(&pem.contents)
+    let (_, certificate) =
+        X509Certificate::from_der(&pem.contents).map_err(|_| PkiError::NotACertificate)?;
+    let expires = Timestamp::from_second(certificate.validity().not_after.timestamp())
         .map_err(|_| PkiError::NotACertificate)?;
+    Ok(Facts { expires, uri: uris(&certificate).into_iter().next() })
+}
+
+/// The URIs among its names.
+pub(crate) fn uris(certificate: &X509Certificate<'_>) -> Vec<String> {
     let names = certificate.subject_alternative_name().ok().flatten();
     let names = names.iter().flat_map(|it| &it.value.general_names);
-    let uri = names.into_iter().find_map(|it| match it {
+    let uris = names.filter_map(|it| match it {
         GeneralName::URI(uri) => Some((*uri).to_owned()),
         _ => None,
     });
-    let expires = Timestamp::from_second(certificate.validity().not_after.timestamp())
-        .map_err(|_| PkiError::NotACertificate)?;
-    Ok(Facts { expires, uri })
+    uris.collect()
 }
 
 impl Authority {
@@ -136,6 +141,7 @@ mod tests {
         assert_eq!(user.name, "system:cluster:eu");
         assert_eq!((user.uid.as_str(), user.is_master()), ("1234", false));
         assert!(user.is_in("system:clusters"));
+        assert_eq!(user.extra[crate::user::CERTIFICATE_URIS], ["kogge://hub/cluster/eu"]);
     }
 
     #[test]

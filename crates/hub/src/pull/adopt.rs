@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use kogge_agent::wire::Farewell;
 use kogge_api::fleet::{Cluster, SyncMode};
-use kogge_member::{Error, ObjectKey};
+use kogge_member::{Error, ObjectKey, object};
 use serde_json::{Value, json};
 
 use crate::{
@@ -85,6 +85,16 @@ fn is_guess(cluster: &Cluster) -> bool {
     cluster.metadata.annotations.contains_key(ADOPTED)
 }
 
+/// Whether a person applied a Cluster as a whole, from a backup for one: it is no guess then.
+pub(crate) fn is_given_back(cluster: &Value) -> bool {
+    const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+    let entries = cluster.pointer("/metadata/managedFields").and_then(Value::as_array);
+    let applied =
+        |it: &Value| it["operation"] == "Apply" && it.pointer("/fieldsV1/f:spec").is_some();
+    object::annotation(cluster, LAST_APPLIED).is_some()
+        || entries.into_iter().flatten().any(applied)
+}
+
 /// Why an adopted cluster hears nothing yet: what it is to hold was never decided for it, and
 /// would be nothing.
 pub(super) fn waits(hub: &Context, name: &str) -> Option<String> {
@@ -106,7 +116,7 @@ pub(super) async fn accept_all(hub: &Context) -> Result<(), Error> {
 /// Makes the Cluster of a stray again, and says so.
 pub(super) async fn adopt(hub: &Shared, name: &str, id: &str) -> Result<(), Error> {
     let clusters = hub.resource(cluster::API_VERSION, "Cluster").await?;
-    match hub.client.create(&clusters, &object(name, id, (hub.now)())).await {
+    match hub.client.create(&clusters, &made(name, id, (hub.now)())).await {
         Ok(made) => {
             tracing::warn!(cluster = name, "adopted: its certificate is good, it had no Cluster");
             hub.events.say(Event::about(&made, true, "Adopted", message(name)));
@@ -128,7 +138,7 @@ pub(crate) fn message(name: &str) -> String {
     )
 }
 
-fn object(name: &str, id: &str, now: Timestamp) -> Value {
+fn made(name: &str, id: &str, now: Timestamp) -> Value {
     json!({
         "apiVersion": cluster::API_VERSION, "kind": "Cluster",
         "metadata": {"name": name, "annotations": {ADOPTED: format!("{now:.0}")}},
@@ -141,7 +151,7 @@ mod tests {
     use super::*;
 
     fn cluster(id: &str) -> Cluster {
-        serde_json::from_value(object("eu", id, Timestamp::UNIX_EPOCH)).unwrap()
+        serde_json::from_value(made("eu", id, Timestamp::UNIX_EPOCH)).unwrap()
     }
 
     #[track_caller]
@@ -175,6 +185,26 @@ mod tests {
         joined.spec.id = "1".into();
         check(Some(&joined), Standing::Left, false, "member");
         check(Some(&cluster("1")), Standing::Left, false, "left");
+    }
+
+    fn managed(operation: &str, fields: &Value) -> Value {
+        json!([{"manager": "kubectl", "operation": operation, "fieldsV1": fields}])
+    }
+
+    #[test]
+    fn what_a_person_applied_was_given_back() {
+        let mut it = made("eu", "1", Timestamp::UNIX_EPOCH);
+        let spec = json!({"f:spec": {"f:region": {}}});
+        it["metadata"]["managedFields"] = managed("Update", &spec);
+        assert!(!is_given_back(&it));
+        it["metadata"]["managedFields"] = managed("Apply", &json!({"f:metadata": {}}));
+        assert!(!is_given_back(&it));
+        it["metadata"]["managedFields"] = managed("Apply", &spec);
+        assert!(is_given_back(&it));
+        let mut it = made("eu", "1", Timestamp::UNIX_EPOCH);
+        it["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"] =
+            "{}".into();
+        assert!(is_given_back(&it));
     }
 
     #[test]

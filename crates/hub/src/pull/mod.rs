@@ -1,9 +1,11 @@
 //! Clusters whose agents dial the hub: how they get in, and what is served to them.
 //!
 //! A bootstrap token (`token`) lets an agent ask for a certificate; `controllers/signing` gives it
-//! one; with it the agent gets its cluster's works and brings reports (`routes`).
+//! one; with it the agent gets its cluster's works and brings reports (`routes`), at the hub that
+//! gave it (`origin`).
 
 pub(crate) mod adopt;
+pub(crate) mod origin;
 mod routes;
 mod token;
 
@@ -15,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub(crate) use self::token::Bootstrap;
-use self::{routes::Routes, token::BootstrapTokens};
+use self::{origin::Foreign, routes::Routes, token::BootstrapTokens};
 use crate::{context::Shared, gossip::Listening, reports::Reports};
 
 /// The signer of agents' certificates.
@@ -89,6 +91,7 @@ pub(crate) fn added(hub: &Shared, reports: &Reports, gossip: &Listening, agents:
         reports: reports.clone(),
         gossip: gossip.clone(),
         authority_pem: agents.authority.certificate_pem().into(),
+        foreign: Foreign::default(),
     };
     Added { tokens: vec![Arc::new(tokens)], beside: Some(Arc::new(routes)) }
 }

@@ -22,6 +22,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 use super::{
     AUTHORITY_PATH, Asking, CLUSTERS, GOSSIP_PATH, RECOVERY_PATH,
     adopt::{self, Agent},
+    origin::Foreign,
     user_of,
 };
 use crate::{
@@ -48,6 +49,7 @@ pub(crate) struct Routes {
     pub reports: Reports,
     pub gossip: Listening,
     pub authority_pem: Arc<str>,
+    pub foreign: Foreign,
 }
 
 impl Beside for Routes {
@@ -93,6 +95,9 @@ impl Routes {
         if user.name != user_of(name) || !user.is_in(CLUSTERS) {
             let message = format!("only the agent of {name} may do this, not {}", user.name);
             return Err(refusal(403, "Forbidden", &message));
+        }
+        if let Some(why) = self.foreign.refuse(self.hub.works.hub(), name, user) {
+            return Err(refusal(403, "Forbidden", &why));
         }
         // Before that, a cluster that is not known may be one that was not read yet.
         if !self.hub.works.is_complete() && !self.hub.recovery.is_on() {

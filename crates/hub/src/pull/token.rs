@@ -1,5 +1,7 @@
 //! Bootstrap tokens: Secrets in Kubernetes' shape, in the hub's own namespace.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use kogge_agent::SYSTEM_NAMESPACE;
 use kogge_apiserver::{
@@ -14,8 +16,8 @@ use crate::{cache::Cache, controllers::cluster::data};
 
 const USER: &str = "system:bootstrap:";
 
-/// A token, as its Secret has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A token, as its Secret has it. `Debug` shows its id.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Bootstrap {
     pub id: String,
     secret: Vec<u8>,
@@ -25,6 +27,12 @@ pub(crate) struct Bootstrap {
     /// The request for a certificate that used it up.
     pub used_by: Option<String>,
     pub resource_version: String,
+}
+
+impl fmt::Debug for Bootstrap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bootstrap").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 impl Bootstrap {
@@ -124,6 +132,12 @@ mod tests {
         check(&good, "abcdef", None);
         check(&secret("1970-01-01T00:00:00Z"), TOKEN, None);
         check(&secret("tomorrow"), TOKEN, None);
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        let token = Bootstrap::of(&secret("1970-01-01T00:00:01Z")).unwrap();
+        assert_eq!(format!("{token:?}"), r#"Bootstrap { id: "abcdef", .. }"#);
     }
 
     #[test]

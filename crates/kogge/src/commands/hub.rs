@@ -95,9 +95,7 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     let path = dir.join("kubeconfig");
     writeln!(out, "The fleet is served at {}", admin.server)?;
     kubeconfig::write(&path, &kubeconfig::build(&[admin]))?;
-    if let Some(recovering) = hub.recovering() {
-        writeln!(out, "RECOVERING: {}", recovering.message())?;
-    }
+    tell_recovering(&hub, out)?;
     writeln!(out, "Its admin kubeconfig: {}", path.display())?;
     writeln!(out, "Add a cluster with: kogge join NAME --cluster-kubeconfig FILE")?;
     writeln!(out, "or, where the hub cannot dial it, with: kogge token create")?;
@@ -105,6 +103,14 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     stop.asked().await;
     serving.stop().await;
     Ok(())
+}
+
+/// Says what a hub waits for that has lost its state.
+pub fn tell_recovering(hub: &Hub, out: &mut dyn Write) -> std::io::Result<()> {
+    match hub.recovering() {
+        Some(recovering) => writeln!(out, "RECOVERING: {}", recovering.message()),
+        None => Ok(()),
+    }
 }
 
 /// Opens the hub's store in a data directory and starts the hub over it.

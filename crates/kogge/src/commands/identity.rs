@@ -2,9 +2,7 @@
 //! a hub which lost its state has it again.
 
 use std::{
-    fs,
-    io::Write,
-    os::unix::fs::OpenOptionsExt as _,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -65,11 +63,14 @@ fn export(args: &Export, out: &mut dyn Write) -> anyhow::Result<()> {
         return Ok(());
     }
     let path = &args.file;
-    let mut options = fs::OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(0o600).open(path);
-    let mut file = file.with_context(|| format!("could not make {}", path.display()))?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    written.with_context(|| format!("could not write {}", path.display()))?;
+    match kogge_files::create(path, text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            bail!("{} is there already, and is not written over; name another file", path.display())
+        }
+        written => {
+            written.with_context(|| format!("could not write {}", path.display()))?;
+        }
+    }
     writeln!(out, "The hub's identity is in {}; keep it secret", path.display())?;
     Ok(())
 }

@@ -3,6 +3,8 @@
 //! A Secret holds `token` and `caBundle`, as `kogge join` writes them, or a `kubeconfig`. A
 //! kubeconfig is read for its words only: it may neither name files nor run programs here.
 
+use std::fmt;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kogge_api::{LocalReference, fleet::Cluster};
 use kogge_member::{Client, ConnectError, Credentials, ObjectKey, Resource};
@@ -13,7 +15,8 @@ use serde_json::{Value, json};
 const OUTSIDE: [&str; 5] =
     ["exec", "auth-provider", "tokenFile", "client-certificate", "client-key"];
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `Debug` shows where it leads, and no key.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Access {
     Token(Credentials),
     /// A kubeconfig of one context.
@@ -21,6 +24,12 @@ pub(crate) enum Access {
         server: String,
         text: String,
     },
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Access").field(&self.server()).finish()
+    }
 }
 
 impl Access {
@@ -200,6 +209,21 @@ contexts:
             "https://d.example.com",
             Err("no context of it has the server https://d.example.com"),
         );
+    }
+
+    #[test]
+    fn no_key_is_shown() {
+        let credentials = Credentials {
+            server: "https://a".into(),
+            ca: None,
+            token: "s3cret".into(),
+            insecure_skip_tls_verification: false,
+        };
+        assert!(!format!("{credentials:?}").contains("s3cret"));
+        let kubeconfig = Access::Kubeconfig { server: "https://a".into(), text: "s3cret".into() };
+        for access in [Access::Token(credentials), kubeconfig] {
+            assert_eq!(format!("{access:?}"), r#"Access("https://a")"#);
+        }
     }
 
     #[test]

@@ -54,6 +54,10 @@ pub(super) struct Observed {
     pub since: Timestamp,
     /// What the hub waits for before it decides anything.
     pub recovering: Option<String>,
+    /// The fleet says that the hub removed it.
+    pub was_removed: bool,
+    /// A person applied it as a whole.
+    pub given_back: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +72,10 @@ pub(super) enum Effect {
         reason: &'static str,
         message: String,
     },
+    /// It is no guess any more that it is a member.
+    EndAdoption,
+    /// Deletes it, as long as it has this uid: it was a member no more.
+    LetGo(String),
     /// Its agent, that dialled the hub, speaks for nobody any more.
     Forget,
     StopAgent,
@@ -102,6 +110,7 @@ pub(super) fn decide(seen: &Observed) -> Plan {
         effects.push(Effect::RenewConnections);
     }
     effects.extend(seen.deleted.iter().flat_map(|it| farewell(seen, it)));
+    effects.extend(recovery::adoption(seen));
     if let Some(cluster) = &seen.cluster {
         let uid = seen.state.as_ref().map_or("", |it| it.uid.as_str());
         if cluster.spec.id.is_empty() && !uid.is_empty() {

@@ -40,7 +40,9 @@ use crate::{
     events::Event,
     link::ClusterLink,
     lock::lock,
+    pull::adopt::{self, ADOPTED},
     reports::Reports,
+    roll::Standing,
     runner::{Again, Controller},
 };
 
@@ -84,6 +86,7 @@ impl ClusterController {
 
     fn observe(&self, key: &ObjectKey) -> Observed {
         let object = self.hub.cache.value(key);
+        let given_back = object.as_ref().is_some_and(adopt::is_given_back);
         let cluster: Option<Cluster> = object.and_then(|it| serde_json::from_value(it).ok());
         let access = match &cluster {
             Some(cluster) => access(cluster, |it| self.hub.cache.value(it)),
@@ -104,6 +107,8 @@ impl ClusterController {
             carrier: self.reports.carrier(&key.name),
             since: self.since,
             recovering: self.hub.recovery.get().map(|it| it.message()),
+            was_removed: self.hub.roll.standing(&key.name, (self.hub.now)()) == Standing::Left,
+            given_back,
         }
     }
 
@@ -124,6 +129,10 @@ impl ClusterController {
                     let none = json!({"metadata": {"annotations": {APPROVE_DELETIONS: null}}});
                     self.patch(key, &none).await?;
                 }
+                Effect::EndAdoption => {
+                    self.patch(key, &json!({"metadata": {"annotations": {ADOPTED: null}}})).await?;
+                }
+                Effect::LetGo(uid) => self.let_go(key, uid).await?,
                 Effect::SetId(id) => self.set_id(key, &id).await?,
                 Effect::RemoveSecret(secret) => self.remove_secret(&secret).await?,
                 Effect::Say { warning, reason, message } => {
@@ -201,6 +210,21 @@ impl ClusterController {
         self.hub.client.merge(&resource, "", &key.name, None, patch).await.map(|_| ())
     }
 
+    /// What was taken back, and is no member: its agent is told that it has left.
+    async fn let_go(&self, key: &ObjectKey, uid: String) -> Result<(), Error> {
+        let resource = self.hub.resource(API_VERSION, "Cluster").await?;
+        let options = DeleteOptions { uid: Some(uid), ..DeleteOptions::default() };
+        match self.hub.client.delete(&resource, "", &key.name, &options).await {
+            // It went away, or is another one by now.
+            Err(error) if error.is_not_found() || error.is_conflict() => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => {
+                tracing::warn!(cluster = key.name, "it was adopted, and the fleet had removed it");
+                Ok(())
+            }
+        }
+    }
+
     async fn remove_secret(&self, key: &ObjectKey) -> Result<(), Error> {
         let secrets = Resource::new("", "v1", "Secret", "secrets", true);
         let options = DeleteOptions::default();
@@ -270,7 +294,6 @@ impl ClusterController {
         if let (None, Some(previous)) = (&object, &change.previous) {
             lock(&self.deleted).insert(name.clone(), previous.value());
         }
-        self.hub.roll.note(name, object.is_some());
         let cluster = object.and_then(|it| serde_json::from_value(it).ok());
         let others = lock(&self.twins).set(name, cluster.as_ref());
         let others = others.iter().map(|it| ObjectKey::new(GROUP, "Cluster", "", it));

@@ -2,7 +2,7 @@
 
 use kogge_api::{Condition, fleet::Cluster, set_condition};
 
-use super::decide::Observed;
+use super::decide::{Effect, Observed};
 use crate::pull::adopt::{self, ADOPTED};
 
 /// The hub waits for its state: of what it holds nothing follows for the cluster.
@@ -10,6 +10,18 @@ const RECOVERING: &str = "HubRecovering";
 
 /// The Cluster was made again from its agent's certificate.
 const WAS_ADOPTED: &str = "Adopted";
+
+/// What becomes of an adoption. It is undone where the fleet says that the cluster had been removed,
+/// and over where a person gave the Cluster back while the hub waited for it: their word counts.
+pub(super) fn adoption(seen: &Observed) -> Option<Effect> {
+    let adopted = |it: &&Cluster| it.metadata.annotations.contains_key(ADOPTED);
+    let stays = |it: &&Cluster| it.metadata.deletion_timestamp.is_none();
+    let cluster = seen.cluster.as_ref().filter(adopted).filter(stays)?;
+    if seen.given_back && seen.recovering.is_some() {
+        return Some(Effect::EndAdoption);
+    }
+    seen.was_removed.then(|| Effect::LetGo(cluster.metadata.uid.clone()))
+}
 
 /// Sets the conditions that there is something to say for.
 pub(super) fn tell(conditions: &mut Vec<Condition>, seen: &Observed, cluster: &Cluster) {

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use kogge_agent::SYSTEM_NAMESPACE;
 use kogge_api::{
     Condition, find_condition,
-    fleet::{Cluster, Federation},
+    fleet::{Cluster, Federation, SyncMode},
 };
 use kogge_member::{Client, DeleteOptions, Error, Fault, ObjectKey, Resource, object};
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ use crate::{
     cache::{Changed, Object},
     context::Shared,
     events::Event,
-    reports::Reports,
+    reports::{Reports, is_silent},
     runner::{Again, Controller},
     verdicts::Verdicts,
 };
@@ -120,6 +120,11 @@ impl FederationController {
         if has_nothing_of_ours(cluster) {
             return Left::Nothing;
         }
+        if cluster.spec.sync_mode == SyncMode::Pull {
+            let heard = self.reports.last_heard(name);
+            let silent = heard.is_none_or(|it| is_silent(it, (self.hub.now)()));
+            return member::by_its_agent(self.reports.cluster(name).as_ref(), silent);
+        }
         let asked = match self.client(cluster).await {
             Ok(client) => member::objects(&client).await.map_err(|it| it.chain()),
             Err(why) => Err(why),
@@ -188,7 +193,8 @@ impl FederationController {
         let options =
             DeleteOptions { uid: Some(cluster.metadata.uid.clone()), ..DeleteOptions::default() };
         gone(self.hub.client.delete(clusters, "", name, &options).await)?;
-        if has_nothing_of_ours(cluster) {
+        // An agent that dials hears that its cluster has left, and cleans up by itself.
+        if has_nothing_of_ours(cluster) || cluster.spec.sync_mode == SyncMode::Pull {
             return Ok(());
         }
         let secrets = Resource::new("", "v1", "Secret", "secrets", true);

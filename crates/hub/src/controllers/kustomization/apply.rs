@@ -288,9 +288,10 @@ fn refused(place: &str, error: &Error) -> Refused {
         fault => format!("{place}: {fault}"),
     };
     match error.fault {
-        Fault::Server(_) | Fault::Unreachable(_) | Fault::TooManyRequests(_) => {
-            Refused::NotYet(message)
-        }
+        Fault::Server(_)
+        | Fault::Unreachable(_)
+        | Fault::Untrusted(_)
+        | Fault::TooManyRequests(_) => Refused::NotYet(message),
         _ => Refused::Invalid(message),
     }
 }

@@ -2,13 +2,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 use kogge_api::fleet::{Cluster, SyncMode};
-use kogge_apiserver::pki::Holder;
+use kogge_apiserver::{pki::Holder, user::CERTIFICATE_URIS};
 use kogge_member::object;
 use serde_json::{Value, json};
 
 use crate::{
     controllers::cluster,
-    pull::{BOOTSTRAPPERS, Bootstrap, CLUSTERS, INTRODUCTION, Introduction, user_of},
+    pull::{BOOTSTRAPPERS, Bootstrap, CLUSTERS, INTRODUCTION, Introduction, origin, user_of},
 };
 
 /// How long an answered request is kept, as Kubernetes keeps it.
@@ -23,6 +23,8 @@ pub(super) struct Request {
     pub groups: Vec<String>,
     /// The uid in the certificate that was shown, if it was one.
     pub uid: String,
+    /// The hub that gave that certificate, as it names it.
+    pub origin: Option<String>,
     /// On the asker's word.
     pub introduction: Introduction,
     pub made: Option<Timestamp>,
@@ -35,6 +37,7 @@ impl Request {
         let introduction = object.pointer("/metadata/annotations");
         let introduction = introduction.and_then(|it| it.get(INTRODUCTION)?.as_str());
         let introduction = introduction.and_then(|it| serde_json::from_str(it).ok());
+        let uris = object.pointer("/spec/extra").and_then(|it| it.get(CERTIFICATE_URIS));
         let groups = object.pointer("/spec/groups").and_then(Value::as_array);
         let groups = groups.into_iter().flatten().filter_map(Value::as_str);
         let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
@@ -43,6 +46,7 @@ impl Request {
             username: text("/spec/username"),
             groups: groups.map(str::to_owned).collect(),
             uid: text("/spec/uid"),
+            origin: uris.and_then(|it| it.get(0)?.as_str()).map(str::to_owned),
             introduction: introduction.unwrap_or_default(),
             made: text("/metadata/creationTimestamp").parse().ok(),
             answered: conditions.is_some_and(|it| !it.is_empty())
@@ -114,11 +118,8 @@ fn newcomer(seen: &Observed) -> Result<Vec<Effect>, String> {
     if used.is_some_and(|it| *it != seen.request.name) {
         return Err(format!("token {} was used already, and serves once; {ANOTHER}", token.id));
     }
-    kogge_model::names::dns_subdomain(name)
+    kogge_model::names::cluster_name(name)
         .map_err(|why| format!("{name:?} cannot be a cluster's name: {why}"))?;
-    if name.starts_with("hub-") {
-        return Err(format!("{name:?} cannot be a cluster's name: hubs are called so"));
-    }
     if id.is_empty() {
         return Err("the request does not say which cluster asks (spec.id)".to_owned());
     }
@@ -177,6 +178,9 @@ fn renewal(seen: &Observed) -> Result<Vec<Effect>, String> {
     if seen.request.username != user_of(name) || seen.request.uid != *id {
         return Err(format!("{} may not ask for {name}'s certificate", seen.request.username));
     }
+    if let Some(why) = origin::foreign(&seen.hub, name, seen.request.origin.as_deref()) {
+        return Err(why);
+    }
     let is_member = |it: &&Cluster| {
         it.spec.sync_mode == SyncMode::Pull
             && it.spec.id == *id
@@ -195,7 +199,7 @@ fn holder(seen: &Observed) -> Holder {
         group: CLUSTERS.to_owned(),
         uid: id.clone(),
         dns_name: name.clone(),
-        uri: format!("kogge://{}/cluster/{name}", seen.hub),
+        uri: origin::uri(&seen.hub, name),
     }
 }
 

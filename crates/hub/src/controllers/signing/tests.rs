@@ -51,6 +51,7 @@ fn renewal() -> Observed {
     seen.request.username = "system:cluster:eu".into();
     seen.request.groups = vec![CLUSTERS.into()];
     seen.request.uid = "1234".into();
+    seen.request.origin = Some("kogge://one/cluster/eu".into());
     (seen.token, seen.cluster) = (None, Some(member("1234", "Pull")));
     seen
 }
@@ -132,8 +133,8 @@ fn no_cluster_is_a_member_twice_and_no_name_is_taken_over() {
     seen.token = Some(token("", "1970-01-01T01:00:00Z"));
     seen.request.introduction.name = "hub-1".into();
     denied(&seen, "hubs are called so");
-    seen.request.introduction.name = "No_Name".into();
-    denied(&seen, "cannot be a cluster's name");
+    seen.request.introduction.name = "eu.one".into();
+    denied(&seen, "\"eu.one\" cannot be a cluster's name: a lowercase RFC 1123 label");
 }
 
 #[test]
@@ -150,4 +151,8 @@ fn a_member_renews_its_own_certificate_only() {
     denied(&seen, "or no longer");
     seen.cluster = None;
     denied(&seen, "or no longer");
+    // Of a hub with the same keys: it would change hands without anybody's word.
+    seen = renewal();
+    seen.hub = "two".into();
+    denied(&seen, "the certificate of eu is of hub one, and this is hub two");
 }

@@ -1,6 +1,6 @@
 //! What an agent is: its name in the fleet, its certificate and key, the hub that it obeys. A file.
 
-use std::{fs, io, path::Path};
+use std::{fmt, fs, io, path::Path};
 
 use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -10,11 +10,12 @@ use kogge_member::Client;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::ways::{Ways, host_of};
+use super::ways::{Address, Ways};
 
 const FILE: &str = "identity.json";
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// `Debug` shows no key.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Identity {
     /// The cluster's name in the fleet.
     pub name: String,
@@ -34,6 +35,13 @@ pub struct Identity {
     pub key: String,
     pub issued: Timestamp,
     pub expires: Timestamp,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Identity");
+        shown.field("name", &self.name).field("hub_id", &self.hub_id).finish_non_exhaustive()
+    }
 }
 
 impl Identity {
@@ -70,7 +78,7 @@ impl Identity {
         });
         let cluster = json!({
             "server": format!("https://{}", ways.door()),
-            "tls-server-name": host_of(&self.hub)?,
+            "tls-server-name": self.hub.parse::<Address>()?.host,
             "certificate-authority-data": STANDARD.encode(&self.authority),
         });
         client_of(&self.hub, &cluster, &user).await
@@ -109,13 +117,23 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>> {
 
 /// Whole or not at all, readable by its owner only.
 pub fn write<T: Serialize>(path: &Path, value: &T) -> anyhow::Result<()> {
-    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
     let failed = || format!("could not write {}", path.display());
-    let part = path.with_extension("part");
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = options.open(&part).with_context(failed)?;
     let text = serde_json::to_vec_pretty(value).with_context(failed)?;
-    file.write_all(&text).and_then(|()| file.sync_all()).with_context(failed)?;
-    fs::rename(&part, path).with_context(failed)
+    kogge_files::replace(path, &text).with_context(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_is_shown() {
+        let identity: Identity = serde_json::from_value(json!({
+            "name": "eu", "cluster_id": "1", "hub": "https://hub", "hub_id": "one",
+            "token_id": "abcdef", "authority": "", "certificate": "", "key": "s3cret",
+            "issued": "2026-01-01T00:00:00Z", "expires": "2026-01-02T00:00:00Z",
+        }))
+        .expect("an identity");
+        assert_eq!(format!("{identity:?}"), r#"Identity { name: "eu", hub_id: "one", .. }"#);
+    }
 }

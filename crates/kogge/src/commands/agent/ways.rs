@@ -7,6 +7,7 @@ use std::{
     collections::BTreeMap,
     io,
     net::SocketAddr,
+    str::FromStr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -74,7 +75,7 @@ impl Ways {
     /// If the hub's URL names no host, or no port can be opened.
     pub async fn open(hub: &str) -> anyhow::Result<Self> {
         let inner = Arc::new(Inner {
-            hub: address_of(hub)?,
+            hub: hub.parse::<Address>()?.dial,
             gossip: watch::Sender::new(None),
             carrier: watch::Sender::new(None),
             doubted: Mutex::default(),
@@ -260,21 +261,27 @@ fn carriers(view: &View) -> Vec<Name> {
     names
 }
 
-/// `host:port` of a URL.
-fn address_of(hub: &str) -> anyhow::Result<String> {
-    let url: Uri = hub.parse().with_context(|| format!("{hub} is no URL"))?;
-    let host = url.host().with_context(|| format!("{hub} names no host"))?;
-    let scheme =
-        url.scheme_str().with_context(|| format!("{hub} is no URL: it names no scheme"))?;
-    let usual = if scheme == "http" { 80 } else { 443 };
-    Ok(format!("{host}:{}", url.port_u16().unwrap_or(usual)))
+/// Where a hub is, of its URL.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Address {
+    /// `host:port`, to dial.
+    dial: String,
+    /// The name that the hub's certificate is to bear.
+    pub host: String,
 }
 
-/// The name that the hub's certificate is to bear.
-pub fn host_of(hub: &str) -> anyhow::Result<String> {
-    let url: Uri = hub.parse().with_context(|| format!("{hub} is no URL"))?;
-    let host = url.host().with_context(|| format!("{hub} names no host"))?;
-    Ok(host.trim_matches(['[', ']']).to_owned())
+impl FromStr for Address {
+    type Err = anyhow::Error;
+
+    fn from_str(hub: &str) -> anyhow::Result<Self> {
+        let url: Uri = hub.parse().with_context(|| format!("{hub} is no URL"))?;
+        let host = url.host().with_context(|| format!("{hub} names no host"))?;
+        let scheme = url.scheme_str();
+        let scheme = scheme.with_context(|| format!("{hub} is no URL: it names no scheme"))?;
+        let usual = if scheme == "http" { 80 } else { 443 };
+        let dial = format!("{host}:{}", url.port_u16().unwrap_or(usual));
+        Ok(Self { dial, host: host.trim_matches(['[', ']']).to_owned() })
+    }
 }
 
 #[cfg(test)]
@@ -289,9 +296,9 @@ mod tests {
             ("https://[::1]:7/", "[::1]:7", "::1"),
             ("http://10.0.0.1", "10.0.0.1:80", "10.0.0.1"),
         ] {
-            assert_eq!(address_of(hub).unwrap(), address);
-            assert_eq!(host_of(hub).unwrap(), host);
+            let want = Address { dial: address.to_owned(), host: host.to_owned() };
+            assert_eq!(hub.parse::<Address>().unwrap(), want);
         }
-        assert!(address_of("hub").is_err());
+        assert!("hub".parse::<Address>().is_err());
     }
 }

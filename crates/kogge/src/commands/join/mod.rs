@@ -114,7 +114,7 @@ async fn release(cluster: &Client) -> anyhow::Result<()> {
 
 /// As the hub names clusters.
 pub fn name(text: &str) -> Result<String, String> {
-    kogge_model::names::dns_subdomain(text).map(|()| text.to_owned())
+    kogge_model::names::cluster_name(text).map(|()| text.to_owned())
 }
 
 /// `KEY=VALUE`

@@ -107,6 +107,7 @@ impl Fleet {
             front.admin.server,
             other_port(&front, hub::PORT, args.port)
         )?;
+        hub::tell_recovering(&hub, out)?;
         let mut members = Vec::new();
         for number in 1..=args.members {
             let member = Member::start(dir, number).await?;

@@ -18,6 +18,8 @@ fn cluster(ready: Result<(), Unready>) -> Observed {
         carrier: None,
         since: Timestamp::UNIX_EPOCH,
         recovering: None,
+        was_removed: false,
+        given_back: false,
     }
 }
 
@@ -206,4 +208,32 @@ fn an_agent_that_dials_is_forgotten_with_its_cluster() {
     seen.deleted = seen.cluster.take();
     let effects = play(&mut seen);
     assert!(matches!(&effects[..], [Effect::Forget, Effect::Say { .. }]), "{effects:?}");
+}
+
+#[track_caller]
+fn check_adoption(given_back: bool, was_removed: bool, recovering: bool, want: &[Effect]) {
+    let mut seen = cluster(Ok(()));
+    if let Some(it) = &mut seen.cluster {
+        it.metadata.uid = "u".into();
+    }
+    (seen.given_back, seen.was_removed) = (given_back, was_removed);
+    seen.recovering = recovering.then(|| "waits".into());
+    assert_eq!(play(&mut seen), [], "it was never adopted");
+    if let Some(it) = &mut seen.cluster {
+        it.metadata.annotations.insert(crate::pull::adopt::ADOPTED.into(), "now".into());
+    }
+    assert_eq!(play(&mut seen), want);
+}
+
+#[test]
+fn an_adoption_ends_by_a_persons_word_and_is_undone_by_the_fleets() {
+    for recovering in [false, true] {
+        check_adoption(false, false, recovering, &[]);
+        check_adoption(false, true, recovering, &[Effect::LetGo("u".into())]);
+    }
+    // Later a Cluster alone says nothing of what the hub holds of its objects.
+    check_adoption(true, false, false, &[]);
+    check_adoption(true, true, false, &[Effect::LetGo("u".into())]);
+    check_adoption(true, false, true, &[Effect::EndAdoption]);
+    check_adoption(true, true, true, &[Effect::EndAdoption]);
 }

@@ -243,7 +243,12 @@ fn a_new_life_voids_words_and_two_that_reach_it_outweigh_three() {
     give(&mut node, victim, &push(victim, &head_of(victim, (2, 1))), 6 * SECOND);
     assert_eq!(node.state_of(victim), Some(State::Alive));
 
-    let tally = |down, reached, observers| crate::words::Tally { down, reached, observers };
+    let tally = |down, reached, observers| crate::words::Tally {
+        down,
+        reached,
+        observers,
+        ..Default::default()
+    };
     assert!(tally(3, 1, 5).enough() && !tally(3, 2, 5).enough() && !tally(2, 0, 5).enough());
     assert!(tally(1, 0, 1).enough() && tally(2, 0, 2).enough() && !tally(1, 0, 2).enough());
     assert!(!tally(0, 0, 0).enough());

@@ -144,17 +144,14 @@ async fn write_one(
     now: Timestamp,
 ) -> Option<(Id, (String, u32))> {
     let events = Resource::new("", "v1", "Event", "events", true);
-    let written = match before {
-        Some((name, before)) => {
-            let count = before + count;
-            let again = json!({"count": count, "lastTimestamp": second(now)});
-            let merged = client.merge(&events, namespace_of(&event.about), &name, None, &again);
-            merged.await.map(|_| (name, count))
-        }
-        None => {
-            let created = client.create(&events, &object(&event, count, now)).await;
-            created.map(|it| (object::name(&it).to_owned(), count))
-        }
+    let written = if let Some((name, before)) = before {
+        let count = before + count;
+        let again = json!({"count": count, "lastTimestamp": second(now)});
+        let merged = client.merge(&events, namespace_of(&event.about), &name, None, &again);
+        merged.await.map(|_| (name, count))
+    } else {
+        let created = client.create(&events, &object(&event, count, now)).await;
+        created.map(|it| (object::name(&it).to_owned(), count))
     };
     // If it expired, or its namespace is going, what is said next starts anew.
     written

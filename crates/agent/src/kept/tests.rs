@@ -81,7 +81,7 @@ impl HubLink for Scripted {
     fn desired(&self) -> BoxStream<'static, Desired> {
         let mut left = self.0.lock().unwrap();
         if left.is_empty() {
-            return futures::stream::pending().boxed();
+            return stream::pending().boxed();
         }
         // One at a time, as they come over a wire.
         let said = stream::iter(left.remove(0));

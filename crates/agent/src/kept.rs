@@ -32,7 +32,7 @@ use crate::{
 /// How long the hub may take to answer before what is kept stands in for it.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Between attempts to reach the hub.
+/// Between attempts to reach the hub, and to write what could not be written.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// So many changes that have come already are kept by one write.
@@ -48,7 +48,15 @@ struct Shelf {
     /// The store of the hub that this agent obeys.
     hub: String,
     set: Mutex<Set>,
-    file: File,
+    /// Locked before `set`.
+    file: Mutex<Copy>,
+}
+
+/// The set on disk.
+struct Copy {
+    at: File,
+    /// The changes that it has.
+    holds: u64,
 }
 
 impl Kept {
@@ -64,14 +72,16 @@ impl Kept {
             }
         };
         let set = set.unwrap_or_else(|| Set::new(hub));
+        let file = Mutex::new(Copy { at: file, holds: set.changes() });
         let shelf = Arc::new(Shelf { hub: hub.to_owned(), set: Mutex::new(set), file });
         Ok(Self { inner, shelf })
     }
 
     /// Forgets it all: the cluster has left the fleet.
     pub fn forget(&self) -> Result<(), KeptError> {
+        let file = lock(&self.shelf.file);
         *self.shelf.set() = Set::new(&self.shelf.hub);
-        self.shelf.file.remove()
+        file.at.remove()
     }
 }
 
@@ -109,13 +119,18 @@ async fn follow(inner: &dyn HubLink, shelf: &Arc<Shelf>, send: &mpsc::Sender<Des
             continue;
         };
         let mut batches = stream::iter([first]).chain(stream).ready_chunks(BATCH);
-        while let Some(batch) = batches.next().await {
+        loop {
+            let patience = if shelf.is_behind() { RETRY } else { Duration::MAX };
+            let batch = match timeout(patience, batches.next()).await {
+                Ok(Some(batch)) => batch,
+                Ok(None) => return Ok(()),
+                Err(_) => Vec::new(),
+            };
             shelf.keep(&batch).await;
             for desired in batch {
                 send.send(desired).await?;
             }
         }
-        return Ok(());
     }
 }
 
@@ -140,12 +155,13 @@ impl Shelf {
         *hub == self.hub
     }
 
-    /// Returns when it is on disk, or cannot be.
+    /// Returns when it is on disk, or cannot be; what an earlier call was not let finish, too.
     async fn keep(self: &Arc<Self>, batch: &[Desired]) {
-        // Each of them counts, not only up to the first that is new.
-        let new = batch.iter().filter(|it| self.set().note(it)).count();
-        if new == 0 {
-            return;
+        {
+            let mut set = self.set();
+            for desired in batch {
+                set.note(desired);
+            }
         }
         let shelf = self.clone();
         let written = spawn_blocking(move || shelf.write()).await;
@@ -155,18 +171,38 @@ impl Shelf {
         }
     }
 
+    /// One at a time: a write that nobody waits for any more goes on, and may not come last.
+    ///
     /// Where the set cannot be written nothing is kept: less would be undone by none than by an
     /// older one.
     fn write(&self) -> Result<(), KeptError> {
-        let Some(kept) = self.set().kept() else { return Ok(()) };
-        self.file.write(&kept).inspect_err(|_| {
-            if let Err(error) = self.file.remove() {
-                tracing::warn!(%error, "an older set stays");
-            }
-        })
+        let mut file = lock(&self.file);
+        let (changes, kept) = {
+            let set = self.set();
+            (set.changes(), if set.changes() == file.holds { None } else { set.kept() })
+        };
+        let Some(kept) = kept else { return Ok(()) };
+        let written = file.at.write(&kept);
+        if written.is_ok() {
+            file.holds = changes;
+        } else if let Err(error) = file.at.remove() {
+            tracing::warn!(%error, "an older set stays");
+        }
+        written
+    }
+
+    /// Whether something is not on disk that should be.
+    fn is_behind(&self) -> bool {
+        let file = lock(&self.file);
+        let set = self.set();
+        set.changes() != file.holds && set.is_complete()
     }
 
     fn set(&self) -> MutexGuard<'_, Set> {
-        self.set.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.set)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -227,7 +227,7 @@ impl Inner {
                 Hearing::Another,
                 &format!(
                     "{chain}; if the hub lost its disk, give it its identity back (kogge hub \
-                     --identity FILE), or join anew with a token (kogge token create); {KEPT_UP}"
+                     --identity FILE); {KEPT_UP}"
                 ),
             ),
             // In its own words: it has this one's keys, and is another.
@@ -349,7 +349,7 @@ where
     F: FnOnce(mpsc::Sender<Desired>) -> T,
     T: Future<Output = ()> + Send + 'static,
 {
-    let (send, receive) = mpsc::channel(256);
+    let (send, receive) = mpsc::channel(1_024);
     let running = AbortOnDrop(tokio::spawn(task(send)));
     futures::stream::unfold((receive, running), |(mut receive, running)| async move {
         receive.recv().await.map(|it| (it, (receive, running)))

@@ -6,7 +6,11 @@
 use std::{
     ffi::OsString,
     fs,
-    io::{self, Write as _},
+    io::{
+        self,
+        ErrorKind::{InvalidInput, Unsupported},
+        Write as _,
+    },
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
@@ -14,7 +18,8 @@ use std::{
 /// Writes a file, in the place of one that is there. Durable when this returns.
 ///
 /// # Errors
-/// If it cannot be written: then what was there is as it was.
+/// If it cannot be written: then what was there is as it was, unless only the directory could not be
+/// made durable.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let part = beside(path);
     let written = remove(&part).and_then(|()| write_new(&part, bytes));
@@ -29,7 +34,8 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Writes a file that was not there. Durable when this returns.
 ///
 /// # Errors
-/// If there is one, `AlreadyExists`, or it cannot be written: then nothing is there.
+/// If there is one, `AlreadyExists`, or it cannot be written: then nothing is there, unless only the
+/// directory could not be made durable.
 pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(dir_of(path))?;
     file.write_all(bytes)?;
@@ -43,7 +49,11 @@ pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// If it cannot be opened.
 pub fn sync_dir(path: &Path) -> io::Result<()> {
-    fs::File::open(dir_of(path))?.sync_all()
+    match fs::File::open(dir_of(path))?.sync_all() {
+        // Some file systems know no such thing, and need none.
+        Err(error) if matches!(error.kind(), InvalidInput | Unsupported) => Ok(()),
+        other => other,
+    }
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {

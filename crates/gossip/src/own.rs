@@ -196,7 +196,8 @@ impl Node {
     }
 
     /// There may be words against this member itself: it shows its authors that it lives, and if
-    /// they are enough to bury it, all others too.
+    /// they are enough to bury it, all others too; even where others reach it, since elsewhere it
+    /// may have been buried before they did.
     pub(crate) fn judged_by_others(&mut self) {
         let life = self.own.incarnation;
         let authors: Vec<usize> = self.table.members[self.me]
@@ -207,7 +208,7 @@ impl Node {
             .collect();
         self.prove(&authors);
         let rested = self.own.refuted.is_none_or(|it| it + REFUTE <= self.now);
-        if rested && tally(&self.table, self.me).enough() {
+        if rested && tally(&self.table, self.me).many_say_down() {
             self.own.refuted = Some(self.now);
             self.live_again();
         }

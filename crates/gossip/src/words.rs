@@ -1,6 +1,6 @@
 //! From words to states: when a member is suspected and when it is dead.
 //!
-//! Invariant: [`judge`] looks at nothing but the table and since when there are enough words.
+//! Invariant: [`judge`] looks at nothing but the table, and when its words were heard here.
 
 use crate::id::{MS, Micros};
 use crate::links::{Link, Word};
@@ -28,7 +28,12 @@ pub(crate) struct Tally {
 impl Tally {
     /// Three say so, or all where there are fewer, and at most one knows better.
     pub fn enough(self) -> bool {
-        0 < self.observers && ENOUGH.min(self.observers) <= self.down && self.reached <= 1
+        self.many_say_down() && self.reached <= 1
+    }
+
+    /// Three say that it is down, or all where there are fewer, whatever others say.
+    pub fn many_say_down(self) -> bool {
+        0 < self.observers && ENOUGH.min(self.observers) <= self.down
     }
 
     /// How long there must have been enough: the more agree, the shorter.

@@ -1,6 +1,7 @@
 //! The loop around a [`Node`]: frames in and out, time, disk, and what others want to know.
 
 use std::{
+    collections::BTreeSet,
     io,
     net::{Ipv6Addr, SocketAddr},
     path::PathBuf,
@@ -9,12 +10,12 @@ use std::{
 };
 
 use jiff::Timestamp;
-use kogge_gossip::{Action, Event, Head, Micros, Name, Node, Setup, View};
+use kogge_gossip::{Action, Event, Head, Micros, Name, Node, Setup, State, View};
 use ring::rand::SecureRandom as _;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
-    time::Instant,
+    time::{Instant, MissedTickBehavior},
 };
 
 use crate::{
@@ -213,8 +214,9 @@ struct Loop {
 impl Loop {
     async fn run(mut self, mut heard: mpsc::Receiver<Heard>, mut asked: mpsc::Receiver<Command>) {
         let mut keep = tokio::time::interval(KEEP);
+        keep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut kept = 0;
-        // Beside the loop: probes are answered however slow the disk is.
+        // Beside the loop: probes are answered meanwhile.
         let mut keeping = JoinSet::new();
         self.act().await;
         loop {
@@ -329,12 +331,20 @@ impl Loop {
                 Action::Record { .. } => {}
                 Action::Revoke { name } => self.links.revoke(&name),
                 Action::DialSeeds => {
-                    for seed in &self.seeds {
+                    let known = self.living_addresses();
+                    for seed in self.seeds.iter().filter(|it| !known.contains(*it)) {
                         self.links.meet(seed.clone());
                     }
                 }
             }
         }
+    }
+
+    /// Who is there is in the table, and nobody new to be found.
+    fn living_addresses(&self) -> BTreeSet<String> {
+        let members = self.node.view().members.into_iter();
+        let living = members.filter(|it| it.state == State::Alive);
+        living.flat_map(|it| self.addresses(&it.name)).collect()
     }
 
     fn addresses(&self, of: &Name) -> Vec<String> {

@@ -22,6 +22,8 @@ pub(super) struct Set {
     pass: Option<BTreeSet<ObjectKey>>,
     /// It was whole once: before, it must not stand in for a hub, nor be kept.
     complete: bool,
+    /// How often something changed that is to be kept.
+    changes: u64,
 }
 
 /// A set that was whole, as it is kept.
@@ -37,8 +39,20 @@ impl Set {
         Self { hub: hub.to_owned(), ..Self::default() }
     }
 
-    /// Says whether there is something new to keep.
-    pub fn note(&mut self, desired: &Desired) -> bool {
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    pub fn note(&mut self, desired: &Desired) {
+        self.changes += u64::from(self.is_news(desired));
+    }
+
+    /// Takes it, and says whether there is something new to keep.
+    fn is_news(&mut self, desired: &Desired) -> bool {
         match desired {
             Desired::Begin { .. } => self.pass = Some(BTreeSet::new()),
             Desired::Put(work) => {
@@ -101,6 +115,7 @@ impl From<Whole> for Set {
             autoscalers: kept.autoscalers,
             pass: None,
             complete: true,
+            changes: 0,
         }
     }
 }

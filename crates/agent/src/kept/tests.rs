@@ -48,7 +48,11 @@ fn half_a_pass_rolls_nothing_back_and_drops_nothing() {
     let mut set = set(&all);
     assert_eq!(set.said(), all);
     set.note(&begin());
-    assert!(set.note(&put("a", "2")));
+    let before = set.changes();
+    set.note(&put("a", "2"));
+    assert_eq!(set.changes(), before + 1);
+    set.note(&put("a", "2"));
+    assert_eq!(set.changes(), before + 1);
     let newer = [begin(), put("a", "2"), put("b", "1"), autoscalers(), Desired::Complete];
     assert_eq!(set.said(), newer);
     set.note(&Desired::Complete);
@@ -62,7 +66,8 @@ fn what_is_kept_cannot_be_read_without_its_key() {
     let file = File::open(dir.path()).unwrap();
     assert!(file.read().unwrap().is_none());
     file.write(&set.kept().unwrap()).unwrap();
-    assert_eq!(File::open(dir.path()).unwrap().read().unwrap(), Some(set));
+    let read = File::open(dir.path()).unwrap().read().unwrap().map(|it| it.said());
+    assert_eq!(read, Some(set.said()));
     let bytes = std::fs::read(dir.path().join("kept")).unwrap();
     assert!(!bytes.windows(7).any(|it| it == b"hunter2"), "it can be read");
     for name in ["kept", "kept.key"] {
@@ -74,7 +79,7 @@ fn what_is_kept_cannot_be_read_without_its_key() {
     assert!(error.to_string().ends_with("cannot be decrypted with the key beside it"), "{error}");
 }
 
-/// Says what it was given, each time it is asked, and ends.
+/// Says what it was given, each time it is asked, and ends; the last time it has no more to say.
 struct Scripted(Mutex<Vec<Vec<Desired>>>);
 
 impl HubLink for Scripted {
@@ -84,12 +89,11 @@ impl HubLink for Scripted {
             return stream::pending().boxed();
         }
         // One at a time, as they come over a wire.
-        let said = stream::iter(left.remove(0));
-        said.then(|it| async {
+        let said = stream::iter(left.remove(0)).then(|it| async {
             tokio::task::yield_now().await;
             it
-        })
-        .boxed()
+        });
+        if left.is_empty() { said.chain(stream::pending()).boxed() } else { said.boxed() }
     }
 
     fn report(&self, _: Report) {}
@@ -133,19 +137,46 @@ async fn what_the_agent_hears_is_on_disk_already() {
         }
         let on_disk = File::open(dir.path()).unwrap().read().unwrap().expect("a set");
         // The hub may have said more meanwhile.
-        let mut as_of = (heard..script.len()).map(|last| set(&script[..=last]));
-        assert!(as_of.any(|it| it == on_disk), "after {heard}: {on_disk:?}");
+        let mut as_of = (heard..script.len()).map(|last| set(&script[..=last]).said());
+        assert!(as_of.any(|it| it == on_disk.said()), "after {heard}: {on_disk:?}");
     }
 }
 
-#[tokio::test]
-async fn where_nothing_can_be_written_no_older_set_stands_in() {
+#[tokio::test(start_paused = true)]
+async fn where_nothing_can_be_written_no_older_set_stands_in_and_it_is_tried_again() {
     let dir = tempfile::tempdir().unwrap();
+    let read = || File::open(dir.path()).unwrap().read().unwrap().map(|it| it.said());
     let all = vec![begin(), put("a", "1"), Desired::Complete];
     heard(dir.path(), "one", vec![all.clone()], 3).await;
+    assert!(read().is_some());
     // A directory is where the new file would be written.
     std::fs::create_dir(dir.path().join("kept.part")).unwrap();
     let newer = vec![begin(), put("a", "2"), Desired::Complete];
-    heard(dir.path(), "one", vec![newer], 3).await;
-    assert!(File::open(dir.path()).unwrap().read().unwrap().is_none());
+    let script = Scripted(Mutex::new(vec![newer.clone()]));
+    let kept = Kept::open(Arc::new(script), dir.path(), "one").unwrap();
+    let mut desired = kept.desired();
+    for it in &newer {
+        assert_eq!(desired.next().await.as_ref(), Some(it));
+    }
+    assert!(read().is_none());
+    std::fs::remove_dir(dir.path().join("kept.part")).unwrap();
+    assert!(timeout(RETRY * 3, desired.next()).await.is_err(), "the hub says nothing more");
+    assert_eq!(read(), Some(set(&newer).said()));
+}
+
+#[tokio::test]
+async fn what_a_stream_was_not_let_write_is_written_before_the_next_passes_anything_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let shelf = Shelf {
+        hub: "one".to_owned(),
+        set: Mutex::new(set(&[begin(), put("a", "1"), Desired::Complete])),
+        file: Mutex::new(Copy { at: File::open(dir.path()).unwrap(), holds: 0 }),
+    };
+    let shelf = Arc::new(shelf);
+    assert!(shelf.is_behind());
+    // The same as before, so that nothing in it is new.
+    shelf.keep(&[put("a", "1")]).await;
+    assert!(!shelf.is_behind());
+    let on_disk = File::open(dir.path()).unwrap().read().unwrap().unwrap();
+    assert_eq!(on_disk.said(), shelf.set().said());
 }

@@ -43,7 +43,7 @@ pub(crate) fn foreign(hub: &str, cluster: &str, shown: Option<&str>) -> Option<S
     Some(format!(
         "the certificate of {cluster} is of {giver}, and this is hub {hub}, which has that one's \
          keys and another store: give the hub its identity back (kogge hub --identity FILE, with an \
-         empty --data-dir), or let the cluster join this one (kogge token create {cluster})"
+         empty --data-dir)"
     ))
 }
 

@@ -26,7 +26,8 @@ pub const UNREACHABLE: &str = "cluster.karmada.io/unreachable";
 pub struct Settings {
     /// So many templates leave their cluster within one second at most.
     pub moves_a_second: usize,
-    /// Or one in so many of those that failed clusters concern, where that is more.
+    /// Or one in so many of those that have to leave now or left within ten seconds, where that is
+    /// more.
     pub share_a_second: usize,
     /// How long a dead cluster is tolerated by a policy that says nothing of it.
     pub toleration: Millis,

@@ -112,6 +112,9 @@ pub type Elsewhere<'a> = dyn Fn(&Placed, &BTreeSet<String>) -> Result<(), String
 /// How often what has nowhere to go is tried again: room elsewhere comes without a word.
 const TRY_AGAIN: Millis = 10_000;
 
+/// A large move takes so long.
+const LATELY: Millis = 10_000;
+
 /// Says what moves now. `recent` are the times of the moves before.
 pub fn plan<'a>(
     now: Millis,
@@ -124,10 +127,11 @@ pub fn plan<'a>(
     let spent = recent.iter().filter(|it| now - **it < 1_000).count();
     let mut order: Vec<&Placed> = placed.into_iter().collect();
     order.sort_by(|a, b| a.id.cmp(&b.id));
-    let share = order.len().checked_div(settings.share_a_second).unwrap_or(0);
-    let budget = settings.moves_a_second.max(share).saturating_sub(spent);
     let turn = next_turn(now, recent);
-    let mut planner = Planner { now, fleet, settings, budget, turn, moves: Moves::default() };
+    let mut planner = Planner { now, fleet, settings, budget: 0, turn, moves: Moves::default() };
+    let afoot = order.iter().filter(|it| planner.is_afoot(it)).count();
+    let share = afoot.checked_div(settings.share_a_second).unwrap_or(0);
+    planner.budget = settings.moves_a_second.max(share).saturating_sub(spent);
     // Who has to leave goes before who may return.
     for it in &order {
         planner.leave(it, elsewhere);
@@ -154,6 +158,13 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
+    /// It has to leave now, or has left just now: with those the rate is measured.
+    fn is_afoot(&self, placed: &Placed) -> bool {
+        let has_left = |it: &Task| self.now - it.since < LATELY;
+        placed.tasks.iter().any(has_left)
+            || placed.clusters.iter().any(|it| matches!(self.judge(placed, it), Some(Ok(_))))
+    }
+
     fn leave(&mut self, placed: &Placed, elsewhere: &Elsewhere<'_>) {
         let mut due: BTreeMap<String, String> = BTreeMap::new();
         let mut held = None;

@@ -334,11 +334,17 @@ proptest! {
     ) {
         let settings =
             Settings { moves_a_second: a_second, share_a_second: share, ..Settings::default() };
-        let a_second = a_second.max(placed.len() / share);
         let fleet = assess(NOON, &members, false, &settings);
         let recent = vec![NOON - 500; recent];
         let got = plan(NOON, &fleet, &placed, &recent, &|_, _| Ok(()), &settings);
-        // Never more than the rate, those of this second included.
+        // Never more than the rate, those of this second included: a number, or a share of those
+        // that would leave now.
+        let leaves = |it: &Verdict| {
+            matches!(it, Verdict::Moves(_) | Verdict::WaitsForTurn | Verdict::NowhereElse(_))
+        };
+        let due: BTreeSet<&str> =
+            got.report.iter().filter(|it| leaves(it.1)).map(|it| it.0.0.as_str()).collect();
+        let a_second = a_second.max(due.len() / share);
         prop_assert!(got.evictions.len() + recent.len() <= a_second.max(recent.len()));
         let by_id: BTreeMap<&str, &Placed> = placed.iter().map(|it| (it.id.as_str(), it)).collect();
         for eviction in &got.evictions {

@@ -5,6 +5,7 @@
 //! in the binding: the placement controller then decides where to, in one write.
 
 mod decide;
+mod memory;
 #[cfg(test)]
 mod tests;
 
@@ -27,7 +28,10 @@ use kogge_placement::failover::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use self::decide::{APPROVE, Effect, Places, begin, binding_of, member, placed, say, tell};
+use self::{
+    decide::{APPROVE, Effect, Places, begin, binding_of, member, placed, say, tell},
+    memory::{Memory, Subject, essence},
+};
 use crate::{
     bindings,
     cache::{Changed, Object},
@@ -44,9 +48,10 @@ use crate::{
 
 const BINDING_VERSION: &str = "work.karmada.io/v1alpha2";
 
-/// Judging takes no more than one part in so many of a core, and one: thousands that move are looked
-/// at less often than a few.
+/// After a look at all templates so many times as long as it took, and this long at most, only clusters
+/// are judged: thousands that move are looked at less often than a few.
 const REST: u32 = 4;
+const LONGEST_REST: Duration = Duration::from_millis(500);
 
 /// While something is afoot, as long as this passes without a look at most.
 const RESYNC: Duration = Duration::from_mins(1);
@@ -62,27 +67,12 @@ pub(crate) struct FailoverController {
     memory: Mutex<Memory>,
 }
 
-/// What is kept between runs: nothing that the store does not give again.
-#[derive(Default)]
-struct Memory {
-    /// Without what they report of themselves.
-    clusters: BTreeMap<String, fleet::Cluster>,
-    places: BTreeMap<ObjectKey, Places>,
-    /// As last read, by the revisions of template and binding: many wait while few move.
-    read: BTreeMap<ObjectKey, ((u64, u64), Arc<Subject>)>,
-    /// The clusters that are being left.
-    left: BTreeSet<String>,
-    /// When the last moves were.
-    recent: Vec<Millis>,
-    /// Nothing is judged before.
-    rests_until: Option<Instant>,
-}
-
-/// One template that a failed cluster concerns.
-struct Subject {
-    key: ObjectKey,
-    binding: ResourceBinding,
-    placed: Placed,
+/// What came of a look at all templates.
+struct Round {
+    /// When time alone changes something.
+    again: Option<Millis>,
+    /// Failed clusters concern some.
+    concerns: bool,
 }
 
 /// All clusters are judged together, as one key.
@@ -213,6 +203,52 @@ impl FailoverController {
         (tasks != it.binding.spec.graceful_eviction_tasks).then_some(tasks)
     }
 
+    /// Judges all clusters, and tells each what is said of it. One that cannot be written does not
+    /// keep the others waiting.
+    async fn judge_clusters(&self, at: Timestamp) -> (Fleet, Result<(), Error>) {
+        let now = at.as_millisecond();
+        let clusters: Vec<fleet::Cluster> = lock(&self.memory).clusters.values().cloned().collect();
+        let word = |it: &fleet::Cluster| self.verdicts.word(&it.metadata.name);
+        let members: Vec<Member> =
+            clusters.iter().map(|it| member(now, self.started, it, word(it))).collect();
+        let fleet = assess(now, &members, self.verdicts.is_cut_off(), &self.settings);
+        let mut told = Ok(());
+        for cluster in &clusters {
+            let name = &cluster.metadata.name;
+            let Some(judged) = fleet.members.get(name) else { continue };
+            for effect in tell(at, cluster, judged, &self.verdicts.seen_by(name)) {
+                told = told.and(self.apply(cluster, effect).await);
+            }
+        }
+        for cluster in clusters.iter().filter(|it| self.reports.held(&it.metadata.name).is_some()) {
+            self.hub.works.repeat_left(&cluster.metadata.name);
+        }
+        (fleet, told)
+    }
+
+    /// Moves what may move now off the clusters that are left, and says why the rest stays.
+    async fn move_templates(
+        &self,
+        at: Timestamp,
+        fleet: &Fleet,
+        left: &BTreeSet<String>,
+    ) -> Result<Round, Error> {
+        let (now, begun) = (at.as_millisecond(), Instant::now());
+        let subjects = self.subjects(left);
+        let planned = self.plan(now, fleet, &subjects);
+        self.publish(&subjects, &planned);
+        let writes = subjects.iter().filter_map(|it| Some((it, self.tasks(at, it, &planned)?)));
+        let writes: Vec<_> = writes.collect();
+        let ends = planned.changes.values().filter(|it| **it == Change::End).count();
+        let moved = planned.evictions.len() + ends;
+        let rest = (begun.elapsed() * REST).min(LONGEST_REST);
+        lock(&self.memory).rests_until = Some(Instant::now() + rest);
+        lock(&self.memory).recent.extend(std::iter::repeat_n(now, moved));
+        let writes = writes.iter().map(|(it, tasks)| self.write_tasks(it, tasks));
+        try_join_all(writes).await?;
+        Ok(Round { again: planned.again, concerns: !subjects.is_empty() })
+    }
+
     /// What a cluster last said of a template, as stored if its agent's word is gone.
     fn last_status(&self, it: &Subject, cluster: &str) -> Option<Value> {
         let reported = self.reports.object(&it.key).remove(cluster).and_then(|it| it.status);
@@ -296,15 +332,6 @@ impl FailoverController {
     }
 }
 
-/// A cluster without what it reports of itself, which changes all the time.
-fn essence(mut cluster: fleet::Cluster) -> fleet::Cluster {
-    cluster.status.api_enablements.clear();
-    cluster.status.node_summary = None;
-    cluster.status.resource_summary = None;
-    cluster.metadata.generation = 0;
-    cluster
-}
-
 impl Controller for FailoverController {
     const NAME: &'static str = "failover";
     const DECIDES: bool = true;
@@ -323,55 +350,28 @@ impl Controller for FailoverController {
     }
 
     async fn reconcile(&self, _: &ObjectKey) -> Result<Again, Error> {
-        let rests_until = lock(&self.memory).rests_until;
-        let rest = rests_until.map(|it| it.saturating_duration_since(Instant::now()));
-        if let Some(rest) = rest.filter(|it| !it.is_zero()) {
-            return Ok(Some(rest));
-        }
         let at = (self.hub.now)();
-        let now = at.as_millisecond();
-        let clusters: Vec<fleet::Cluster> = lock(&self.memory).clusters.values().cloned().collect();
-        let word = |it: &fleet::Cluster| self.verdicts.word(&it.metadata.name);
-        let members: Vec<Member> =
-            clusters.iter().map(|it| member(now, self.started, it, word(it))).collect();
-        let fleet = assess(now, &members, self.verdicts.is_cut_off(), &self.settings);
-        // One that cannot be written does not keep the others waiting.
-        let mut told = Ok(());
-        for cluster in &clusters {
-            let name = &cluster.metadata.name;
-            let Some(judged) = fleet.members.get(name) else { continue };
-            for effect in tell(at, cluster, judged, &self.verdicts.seen_by(name)) {
-                told = told.and(self.apply(cluster, effect).await);
-            }
-        }
-        for cluster in clusters.iter().filter(|it| self.reports.held(&it.metadata.name).is_some()) {
-            self.hub.works.repeat_left(&cluster.metadata.name);
-        }
+        let (fleet, told) = self.judge_clusters(at).await;
         let evicts = |it: &kogge_placement::failover::Assessed| {
             it.taints.iter().any(|it| it.taint.effect == "NoExecute")
         };
         let left = fleet.members.iter().filter(|it| evicts(it.1)).map(|it| it.0.clone());
         let left: BTreeSet<String> = left.collect();
         lock(&self.memory).left.clone_from(&left);
-        let begun = Instant::now();
-        let subjects = self.subjects(&left);
-        let planned = self.plan(now, &fleet, &subjects);
-        self.publish(&subjects, &planned);
-        let writes = subjects.iter().filter_map(|it| Some((it, self.tasks(at, it, &planned)?)));
-        let writes: Vec<_> = writes.collect();
-        lock(&self.memory).rests_until = Some(Instant::now() + begun.elapsed() * REST);
-        let ends = planned.changes.values().filter(|it| **it == Change::End).count();
-        let moved = planned.evictions.len() + ends;
-        lock(&self.memory).recent.extend(std::iter::repeat_n(now, moved));
-        let writes = writes.iter().map(|(it, tasks)| self.write_tasks(it, tasks));
-        try_join_all(writes).await?;
+        let rests_until = lock(&self.memory).rests_until;
+        let rest = rests_until.map(|it| it.saturating_duration_since(Instant::now()));
+        if let Some(rest) = rest.filter(|it| !it.is_zero()) {
+            told?;
+            return Ok(Some(rest));
+        }
+        let planned = self.move_templates(at, &fleet, &left).await?;
         told?;
         let again = [fleet.again, planned.again].into_iter().flatten().min();
         // The time that this took is no time to wait on top.
         let after = (self.hub.now)().as_millisecond();
         let wait =
             again.map(|it| Duration::from_millis(u64::try_from(it - after).unwrap_or(0).max(10)));
-        let afoot = !subjects.is_empty() || !left.is_empty();
+        let afoot = planned.concerns || !left.is_empty();
         Ok(wait.map(|it| it.min(RESYNC)).or_else(|| afoot.then_some(RESYNC)))
     }
 }

@@ -13,6 +13,7 @@ mod tests;
 pub use self::member::{ACCOUNT, clean as clean_member};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
     time::Duration,
 };
 
@@ -36,6 +37,7 @@ use crate::{
     cache::{Changed, Object},
     context::Shared,
     events::Event,
+    lock::lock,
     reports::{Reports, is_silent},
     runner::{Again, Controller},
     verdicts::Verdicts,
@@ -51,15 +53,21 @@ const WITNESSES: usize = 5;
 /// How often a cluster that leaves is looked at.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// An agent that was heard so long after nothing was placed there any more has heard of that.
+const TAKEN_OFF: Duration = Duration::from_secs(5);
+
 pub(crate) struct FederationController {
     hub: Shared,
     reports: Reports,
     verdicts: Verdicts,
+    /// Since when nothing is placed on a cluster that leaves.
+    emptied: Mutex<BTreeMap<String, Timestamp>>,
 }
 
 impl FederationController {
     pub fn new(hub: Shared, verdicts: Verdicts) -> Self {
-        Self { hub, reports: verdicts.reports().clone(), verdicts }
+        let reports = verdicts.reports().clone();
+        Self { hub, reports, verdicts, emptied: Mutex::default() }
     }
 
     /// Who sees a cluster now. That its agent was heard is a sighting as of then.
@@ -115,15 +123,21 @@ impl FederationController {
         let name = &cluster.metadata.name;
         let placed = self.placed_on(name);
         if !placed.is_empty() {
+            lock(&self.emptied).remove(name);
             return Left::Placed(placed);
         }
+        let now = (self.hub.now)();
+        let emptied = *lock(&self.emptied).entry(name.clone()).or_insert(now);
         if has_nothing_of_ours(cluster) {
             return Left::Nothing;
         }
         if cluster.spec.sync_mode == SyncMode::Pull {
             let heard = self.reports.last_heard(name);
-            let silent = heard.is_none_or(|it| is_silent(it, (self.hub.now)()));
-            return member::by_its_agent(self.reports.cluster(name).as_ref(), silent);
+            let silent = heard.is_none_or(|it| is_silent(it, now));
+            // What it said before may be of a time when its work was still on the way.
+            let said = self.reports.cluster(name);
+            let said = said.filter(|_| heard.is_some_and(|it| emptied + TAKEN_OFF <= it));
+            return member::by_its_agent(said.as_ref(), silent);
         }
         let asked = match self.client(cluster).await {
             Ok(client) => member::objects(&client).await.map_err(|it| it.chain()),

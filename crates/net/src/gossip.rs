@@ -1,13 +1,6 @@
 //! The loop around a [`Node`]: frames in and out, time, disk, and what others want to know.
 
-use std::{
-    collections::BTreeSet,
-    io,
-    net::{Ipv6Addr, SocketAddr},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use kogge_gossip::{Action, Event, Head, Micros, Name, Node, Setup, State, View};
@@ -19,6 +12,7 @@ use tokio::{
 };
 
 use crate::{
+    advertise::completed,
     authority::Issued,
     carry::{Carried, Carrier},
     disk::Disk,
@@ -259,7 +253,7 @@ impl Loop {
             }
             Heard::Met(name) => self.handle(Event::Met(name)),
             Heard::Asked { answer } => {
-                let report = FleetReport::from(self.node.view());
+                let report = FleetReport::from(self.view());
                 let report = serde_json::to_vec(&report).expect("a report is plain JSON");
                 // Whoever asked may have gone meanwhile.
                 let _ = answer.send(report);
@@ -283,7 +277,7 @@ impl Loop {
                 self.handle(Event::Publish(Box::new(head)));
             }
             Command::Floor(floor) => self.handle(Event::Floor(&floor)),
-            Command::View(answer) => drop(answer.send(self.node.view())),
+            Command::View(answer) => drop(answer.send(self.view())),
             // Of a name that nobody has, nothing is kept here.
             Command::Ask { whom, answer } if self.node.head_of(whom.as_str()).is_some() => {
                 let addresses = self.addresses(&whom);
@@ -340,6 +334,12 @@ impl Loop {
         }
     }
 
+    /// With ages as of now, and not as of the last frame.
+    fn view(&mut self) -> View {
+        self.handle(Event::Timer);
+        self.node.view()
+    }
+
     /// Who is there is in the table, and nobody new to be found.
     fn living_addresses(&self) -> BTreeSet<String> {
         let members = self.node.view().members.into_iter();
@@ -370,47 +370,9 @@ async fn keep_table(disk: Disk, table: Vec<u8>, root: u128) -> Option<u128> {
     kept.ok().map(|()| root)
 }
 
-fn completed(mut head: Head, of: &Identity, advertise: &[String], address: SocketAddr) -> Head {
-    head.uid = of.uid;
-    head.credential.clone_from(&of.issued.credential);
-    head.addresses = advertise.iter().map(|it| with_port(it, address.port())).collect();
-    if head.addresses.is_empty() && !address.ip().is_unspecified() {
-        head.addresses.push(address.to_string());
-    }
-    head.dialable = !head.addresses.is_empty();
-    head
-}
-
-/// `host:port` from what may be only a host, an IPv6 address included.
-fn with_port(host: &str, port: u16) -> String {
-    if host.parse::<Ipv6Addr>().is_ok() {
-        return format!("[{host}]:{port}");
-    }
-    let has_port = host.rsplit_once(':').is_some_and(|it| it.1.parse::<u16>().is_ok());
-    if has_port { host.to_owned() } else { format!("{host}:{port}") }
-}
-
 fn random() -> u64 {
     let mut bytes = [0; 8];
     // Without random numbers no link could be made either; the seed only spreads the load.
     let _ = ring::rand::SystemRandom::new().fill(&mut bytes);
     u64::from_le_bytes(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::with_port;
-
-    #[test]
-    fn a_host_gets_the_port_where_it_listens() {
-        for (host, want) in [
-            ("hub.example", "hub.example:7"),
-            ("hub.example:9", "hub.example:9"),
-            ("10.0.0.1", "10.0.0.1:7"),
-            ("::1", "[::1]:7"),
-            ("[::1]:9", "[::1]:9"),
-        ] {
-            assert_eq!(with_port(host, 7), want);
-        }
-    }
 }

@@ -9,6 +9,7 @@
 //! bears; an incarnation is on disk before anything that was signed with it leaves; no queue here
 //! grows without bound.
 
+mod advertise;
 mod authority;
 mod carry;
 mod disk;

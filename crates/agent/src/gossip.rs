@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use futures::stream::BoxStream;
@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use crate::capacity::NOT_REACHABLE;
 use crate::link::{ClusterState, Desired, HubLink, Outcome, Report, Room, Unready};
+use crate::lock::lock;
 
 /// The smallest pod of the histogram; each of its steps is twice the one before.
 const SMALLEST: (i64, i64) = (250, 512 << 20);
@@ -64,7 +65,7 @@ impl Telling {
 
     /// Whether the hub is heard, and not through another member.
     pub fn hub_link(&self, has_one: bool) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.known);
         if known.hub_link != has_one {
             known.hub_link = has_one;
             self.head.send_replace(known.head());
@@ -78,7 +79,7 @@ impl HubLink for Telling {
     }
 
     fn report(&self, report: Report) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.known);
         if known.take(&report) {
             self.head.send_replace(known.head());
         }

@@ -12,7 +12,10 @@ mod tests;
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -26,6 +29,7 @@ pub use self::seal::KeptError;
 use self::{seal::File, set::Set};
 use crate::{
     link::{Desired, HubLink, Report},
+    lock::lock,
     wire::streamed,
 };
 
@@ -48,15 +52,10 @@ struct Shelf {
     /// The store of the hub that this agent obeys.
     hub: String,
     set: Mutex<Set>,
-    /// Locked before `set`.
-    file: Mutex<Copy>,
-}
-
-/// The set on disk.
-struct Copy {
-    at: File,
-    /// The changes that it has.
-    holds: u64,
+    /// Locked before `set`, for as long as a write takes.
+    file: Mutex<File>,
+    /// The changes of the set that are on disk.
+    on_disk: AtomicU64,
 }
 
 impl Kept {
@@ -72,16 +71,15 @@ impl Kept {
             }
         };
         let set = set.unwrap_or_else(|| Set::new(hub));
-        let file = Mutex::new(Copy { at: file, holds: set.changes() });
-        let shelf = Arc::new(Shelf { hub: hub.to_owned(), set: Mutex::new(set), file });
-        Ok(Self { inner, shelf })
+        Ok(Self { inner, shelf: Arc::new(Shelf::new(hub, set, file)) })
     }
 
     /// Forgets it all: the cluster has left the fleet.
     pub fn forget(&self) -> Result<(), KeptError> {
         let file = lock(&self.shelf.file);
         *self.shelf.set() = Set::new(&self.shelf.hub);
-        file.at.remove()
+        self.shelf.on_disk.store(0, Ordering::Release);
+        file.remove()
     }
 }
 
@@ -146,6 +144,12 @@ async fn stand_in(shelf: &Shelf, send: &mpsc::Sender<Desired>) -> Sent {
 }
 
 impl Shelf {
+    /// `set` is what `file` keeps.
+    fn new(hub: &str, set: Set, file: File) -> Self {
+        let on_disk = AtomicU64::new(set.changes());
+        Self { hub: hub.to_owned(), set: Mutex::new(set), file: Mutex::new(file), on_disk }
+    }
+
     /// Whether a stream that begins like this is the hub's.
     fn obeys(&self, first: &Desired) -> bool {
         let Desired::Begin { hub } = first else { return false };
@@ -163,6 +167,9 @@ impl Shelf {
                 set.note(desired);
             }
         }
+        if !self.is_behind() {
+            return;
+        }
         let shelf = self.clone();
         let written = spawn_blocking(move || shelf.write()).await;
         if let Ok(Err(error)) = written {
@@ -176,16 +183,19 @@ impl Shelf {
     /// Where the set cannot be written nothing is kept: less would be undone by none than by an
     /// older one.
     fn write(&self) -> Result<(), KeptError> {
-        let mut file = lock(&self.file);
+        let file = lock(&self.file);
+        if !self.is_behind() {
+            return Ok(());
+        }
         let (changes, kept) = {
             let set = self.set();
-            (set.changes(), if set.changes() == file.holds { None } else { set.kept() })
+            (set.changes(), set.kept())
         };
         let Some(kept) = kept else { return Ok(()) };
-        let written = file.at.write(&kept);
+        let written = file.write(&kept);
         if written.is_ok() {
-            file.holds = changes;
-        } else if let Err(error) = file.at.remove() {
+            self.on_disk.store(changes, Ordering::Release);
+        } else if let Err(error) = file.remove() {
             tracing::warn!(%error, "an older set stays");
         }
         written
@@ -193,16 +203,10 @@ impl Shelf {
 
     /// Whether something is not on disk that should be.
     fn is_behind(&self) -> bool {
-        let file = lock(&self.file);
-        let set = self.set();
-        set.changes() != file.holds && set.is_complete()
+        self.set().changes() != self.on_disk.load(Ordering::Acquire)
     }
 
     fn set(&self) -> MutexGuard<'_, Set> {
         lock(&self.set)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

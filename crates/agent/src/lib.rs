@@ -15,6 +15,7 @@ mod guard;
 mod inventory;
 mod kept;
 pub mod link;
+mod lock;
 mod run;
 mod scale;
 mod state;

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use futures::StreamExt as _;
@@ -17,7 +17,10 @@ use kogge_model::{Effect, Node, Phase, Pod, PodSpec, Quantity, ResourceName, Res
 use serde_json::Value;
 use tokio::sync::watch as channel;
 
-use crate::link::{ClusterState, Room};
+use crate::{
+    link::{ClusterState, Room},
+    lock::lock,
+};
 
 /// Shared by what reports room and by what adds and takes nodes.
 #[derive(Clone)]
@@ -91,7 +94,7 @@ impl View {
     }
 
     fn lock(&self) -> MutexGuard<'_, Contents> {
-        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.contents)
     }
 }
 

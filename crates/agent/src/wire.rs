@@ -9,7 +9,7 @@ mod outbox;
 mod tests;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -23,7 +23,10 @@ use tokio::{
 };
 
 use self::outbox::Outbox;
-use crate::link::{Desired, HubLink, Report};
+use crate::{
+    link::{Desired, HubLink, Report},
+    lock::lock,
+};
 
 /// How often the hub says something, if only that it is there.
 pub const BEAT: Duration = Duration::from_secs(1);
@@ -133,7 +136,7 @@ impl Wire {
 
     /// Tells the hub which member carries what is said to it, if one does.
     pub fn carried_by(&self, member: Option<String>) {
-        *self.inner.carrier.lock().unwrap_or_else(PoisonError::into_inner) = member;
+        *lock(&self.inner.carrier) = member;
         self.inner.news.notify_one();
     }
 
@@ -245,7 +248,7 @@ impl Inner {
     }
 
     fn is_news(&self, said: &str) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = lock(&self.told);
         let is_news = *told != said;
         said.clone_into(&mut told);
         is_news
@@ -259,7 +262,7 @@ impl Inner {
         if is_as_before && (hearing != Hearing::Another || !self.is_news(why)) {
             return;
         }
-        why.clone_into(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner));
+        why.clone_into(&mut lock(&self.told));
         let cluster = self.cluster.as_str();
         if hearing == Hearing::Hub {
             tracing::info!(cluster, "the hub is heard");
@@ -303,7 +306,7 @@ impl Inner {
 
     fn reports_path(&self) -> String {
         let path = reports_path(&self.cluster);
-        let carrier = self.carrier.lock().unwrap_or_else(PoisonError::into_inner);
+        let carrier = lock(&self.carrier);
         match carrier.as_deref() {
             Some(member) => format!("{path}?{CARRIED_BY}={member}"),
             None => path,
@@ -311,7 +314,7 @@ impl Inner {
     }
 
     fn outbox(&self) -> std::sync::MutexGuard<'_, Outbox> {
-        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.outbox)
     }
 }
 

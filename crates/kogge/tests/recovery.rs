@@ -161,12 +161,16 @@ fn comes_late(hub: &Hub, late: &mut Agent) {
     late.member.kubectl.wait_gone(&WEB);
 }
 
+/// Its gossip is found again at the same port.
+fn hub_or_skip(dir: &Path) -> Option<Hub> {
+    let port = kogge_testkit::ports::free().expect("a free port").to_string();
+    Hub::or_skip_with(dir, "24h", &["--gossip-port", &port])
+}
+
 #[test]
 fn a_hub_without_its_disk_takes_its_fleet_back_and_waits_for_its_state() {
     let dir = tempfile::tempdir().expect("temp dir");
-    let port = kogge_testkit::ports::free().expect("a free port").to_string();
-    let with_port = ["--gossip-port", &port];
-    let Some(mut hub) = Hub::or_skip_with(dir.path(), "24h", &with_port) else { return };
+    let Some(mut hub) = hub_or_skip(dir.path()) else { return };
     let data = dir.path().join("hub-data");
     let names = ["eu", "us", "asia", "late"];
     let [mut eu, us, mut asia, mut late] = names.map(|it| Agent::join(dir.path(), &hub, it));
@@ -249,9 +253,7 @@ fn a_hub_without_its_disk_takes_its_fleet_back_and_waits_for_its_state() {
 #[test]
 fn a_cluster_that_had_been_removed_is_let_go_again_when_the_fleet_says_so() {
     let dir = tempfile::tempdir().expect("temp dir");
-    let port = kogge_testkit::ports::free().expect("a free port").to_string();
-    let with_port = ["--gossip-port", &port];
-    let Some(mut hub) = Hub::or_skip_with(dir.path(), "24h", &with_port) else { return };
+    let Some(mut hub) = hub_or_skip(dir.path()) else { return };
     let [eu, mut asia] = ["eu", "asia"].map(|it| Agent::join(dir.path(), &hub, it));
     for name in ["eu", "asia"] {
         hub.kubectl.wait(&["get", "cluster", name], "True");

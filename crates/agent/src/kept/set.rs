@@ -22,7 +22,7 @@ pub(super) struct Set {
     pass: Option<BTreeSet<ObjectKey>>,
     /// It was whole once: before, it must not stand in for a hub, nor be kept.
     complete: bool,
-    /// How often something changed that is to be kept.
+    /// How often something changed that is to be kept; nothing is, before it was whole.
     changes: u64,
 }
 
@@ -37,10 +37,6 @@ pub(super) struct Whole {
 impl Set {
     pub fn new(hub: &str) -> Self {
         Self { hub: hub.to_owned(), ..Self::default() }
-    }
-
-    pub fn is_complete(&self) -> bool {
-        self.complete
     }
 
     pub fn changes(&self) -> u64 {

@@ -167,11 +167,8 @@ async fn where_nothing_can_be_written_no_older_set_stands_in_and_it_is_tried_aga
 #[tokio::test]
 async fn what_a_stream_was_not_let_write_is_written_before_the_next_passes_anything_on() {
     let dir = tempfile::tempdir().unwrap();
-    let shelf = Shelf {
-        hub: "one".to_owned(),
-        set: Mutex::new(set(&[begin(), put("a", "1"), Desired::Complete])),
-        file: Mutex::new(Copy { at: File::open(dir.path()).unwrap(), holds: 0 }),
-    };
+    let shelf = Shelf::new("one", Set::new("one"), File::open(dir.path()).unwrap());
+    *shelf.set() = set(&[begin(), put("a", "1"), Desired::Complete]);
     let shelf = Arc::new(shelf);
     assert!(shelf.is_behind());
     // The same as before, so that nothing in it is new.

@@ -24,7 +24,7 @@ pub(super) struct Memory {
     pub left: BTreeSet<String>,
     /// When the last moves were.
     pub recent: Vec<Millis>,
-    /// Nothing is judged before.
+    /// Templates are not looked at before.
     pub rests_until: Option<Instant>,
 }
 

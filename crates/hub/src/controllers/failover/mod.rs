@@ -364,14 +364,14 @@ impl Controller for FailoverController {
             told?;
             return Ok(Some(rest));
         }
-        let planned = self.move_templates(at, &fleet, &left).await?;
+        let round = self.move_templates(at, &fleet, &left).await?;
         told?;
-        let again = [fleet.again, planned.again].into_iter().flatten().min();
+        let again = [fleet.again, round.again].into_iter().flatten().min();
         // The time that this took is no time to wait on top.
         let after = (self.hub.now)().as_millisecond();
         let wait =
             again.map(|it| Duration::from_millis(u64::try_from(it - after).unwrap_or(0).max(10)));
-        let afoot = planned.concerns || !left.is_empty();
+        let afoot = round.concerns || !left.is_empty();
         Ok(wait.map(|it| it.min(RESYNC)).or_else(|| afoot.then_some(RESYNC)))
     }
 }

@@ -53,15 +53,25 @@ impl Namespace {
         command
     }
 
-    /// Lines for `ip`, done there in their order.
-    pub fn ip(&self, lines: &str) -> io::Result<()> {
+    /// Waits until a device carries: after `up` the kernel drops what is sent for a moment.
+    pub fn until_up(&self, device: &str) -> io::Result<()> {
+        let line = format!("link show dev {device}\n");
+        poll(Deadline::after(SOON), || {
+            self.ip(&line).map(|said| said.contains(" state UP ").then_some(()))
+        })?
+        .ok_or_else(|| io::Error::other(format!("{device} does not come up")))
+    }
+
+    /// Lines for `ip`, done there in their order, and what it says to them.
+    pub fn ip(&self, lines: &str) -> io::Result<String> {
         let mut command = self.command(Path::new("ip"));
-        command.args(["-batch", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped());
+        command.args(["-batch", "-"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
         child.stdin.take().expect("it is piped").write_all(lines.as_bytes())?;
         let output = child.wait_with_output()?;
         if output.status.success() {
-            return Ok(());
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
     }

@@ -25,7 +25,7 @@ impl Node {
         from: &str,
         peer: Option<usize>,
         seq: u64,
-        root: u128,
+        root: u64,
         how: Channel,
     ) {
         if let Some(at) = peer {
@@ -37,7 +37,7 @@ impl Node {
         // Others look at it for somebody else, or do not know yet who observes it.
         let observes = peer.is_some_and(|at| self.table.observers(self.me).any(|it| it == at));
         let turn = if observes { self.turns.give(self.table.hash_of(from), self.now) } else { 0 };
-        let frame = Frame::Ack { seq, root: self.table.root(), next_ms: turn / MS };
+        let frame = Frame::Ack { seq, root: self.table.short_root(), next_ms: turn / MS };
         match peer {
             Some(at) => self.send_at(at, how, &frame),
             None => {

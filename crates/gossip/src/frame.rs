@@ -35,10 +35,10 @@ pub struct Id {
 /// What a frame says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame<'a> {
-    /// Are you there? `suspected`: I am about to say that you are not.
-    Ping { seq: u64, root: u128, suspected: bool },
+    /// Are you there? `suspected`: I am about to say that you are not. `root` is the short one.
+    Ping { seq: u64, root: u64, suspected: bool },
     /// I am; come again in that many milliseconds.
-    Ack { seq: u64, root: u128, next_ms: u64 },
+    Ack { seq: u64, root: u64, next_ms: u64 },
     /// Do you reach the one with that hash?
     Check { seq: u64, subject: u64 },
     /// I do, or I do not.
@@ -102,11 +102,11 @@ impl<'a> Frame<'a> {
     fn read_body(kind: u8, reader: &mut Reader<'a>) -> Read<Self> {
         Ok(match kind {
             PING => {
-                Self::Ping { seq: reader.number()?, root: root(reader)?, suspected: flag(reader)? }
+                Self::Ping { seq: reader.number()?, root: word(reader)?, suspected: flag(reader)? }
             }
             ACK => Self::Ack {
                 seq: reader.number()?,
-                root: root(reader)?,
+                root: word(reader)?,
                 next_ms: reader.up_to(1 << 20)?,
             },
             CHECK => Self::Check { seq: reader.number()?, subject: word(reader)? },
@@ -276,7 +276,7 @@ mod tests {
         let id = Id { owner: 7, slot: Slot::Links, stamp: Stamp::default(), check: 9 };
         vec![
             Frame::Ping { seq: 1, root: 2, suspected: true },
-            Frame::Ack { seq: 300, root: u128::MAX, next_ms: 5_000 },
+            Frame::Ack { seq: 300, root: u64::MAX, next_ms: 5_000 },
             Frame::Check { seq: 5, subject: 6 },
             Frame::Checked { seq: 5, subject: 6, reached: false },
             Frame::Push { part: Part::WHOLE.child(5).child(1), record },
@@ -313,10 +313,10 @@ mod tests {
 
     #[test]
     fn probes_are_small() {
-        let ping = Frame::Ping { seq: 20_000, root: u128::MAX, suspected: false };
-        let ack = Frame::Ack { seq: 20_000, root: u128::MAX, next_ms: 5_000 };
+        let ping = Frame::Ping { seq: 20_000, root: u64::MAX, suspected: false };
+        let ack = Frame::Ack { seq: 20_000, root: u64::MAX, next_ms: 5_000 };
         let name = "prod-europe-west";
-        assert!(ping.bytes(name).len() + ack.bytes(name).len() + 2 * 28 < 150);
+        assert!(ping.bytes(name).len() + ack.bytes(name).len() + 2 * 28 < 125);
     }
 
     #[test]

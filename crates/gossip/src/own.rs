@@ -216,7 +216,7 @@ impl Node {
 
     /// Probes of which no answer is expected: being heard is what they are for.
     pub(crate) fn prove(&mut self, to: &[usize]) {
-        let frame = Frame::Ping { seq: 0, root: self.table.root(), suspected: false };
+        let frame = Frame::Ping { seq: 0, root: self.table.short_root(), suspected: false };
         for at in to {
             self.send_at(*at, Channel::Datagram, &frame);
             self.send_at(*at, Channel::Stream, &frame);

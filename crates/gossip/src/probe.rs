@@ -26,9 +26,9 @@ const DEAD_AGAIN: Micros = 4 * SECOND;
 /// Flights in a row that others have to help, until that is worth a word.
 const CUT: u8 = 3;
 /// Between turns, if nobody hands them out.
-const TURN: Micros = 5 * SECOND;
+const TURN: Micros = 8 * SECOND;
 /// Turns as they may be handed out.
-const TURNS: std::ops::Range<Micros> = 200 * MS..8 * SECOND;
+const TURNS: std::ops::Range<Micros> = 200 * MS..12 * SECOND;
 
 /// Where a flight is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,13 +151,13 @@ impl Node {
         subject.stage = Stage::Direct;
         subject.due = self.now + wait;
         self.counters.probes += 1;
-        let frame = Frame::Ping { seq, root: self.table.root(), suspected: false };
+        let frame = Frame::Ping { seq, root: self.table.short_root(), suspected: false };
         self.send_at(self.subjects[which].at, Channel::Datagram, &frame);
     }
 
     fn over_stream(&mut self, which: usize) {
         let (at, seq) = (self.subjects[which].at, self.subjects[which].seq);
-        let frame = Frame::Ping { seq, root: self.table.root(), suspected: true };
+        let frame = Frame::Ping { seq, root: self.table.short_root(), suspected: true };
         self.send_at(at, Channel::Stream, &frame);
     }
 
@@ -190,7 +190,7 @@ impl Node {
     fn doubt(&mut self, which: usize) {
         self.answer_waiting(which, false);
         let (at, seq) = (self.subjects[which].at, self.subjects[which].seq);
-        let frame = Frame::Ping { seq, root: self.table.root(), suspected: true };
+        let frame = Frame::Ping { seq, root: self.table.short_root(), suspected: true };
         self.send_at(at, Channel::Datagram, &frame);
         let wait = self.local.stretch(DOUBT_WAIT);
         let subject = &mut self.subjects[which];
@@ -249,7 +249,7 @@ impl Node {
     }
 
     /// An answer came.
-    pub(crate) fn answered(&mut self, peer: Option<usize>, seq: u64, root: u128, next_ms: u64) {
+    pub(crate) fn answered(&mut self, peer: Option<usize>, seq: u64, root: u64, next_ms: u64) {
         let Some(at) = peer else { return };
         self.compare(at, root);
         let found = self.subjects.iter().position(|it| it.at == at && it.seq == seq);
@@ -310,12 +310,12 @@ impl Node {
     }
 }
 
-/// Whose turn it is to look at this member: its observers, a second apart.
+/// Whose turn it is to look at this member: its observers, one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Turns(Vec<(u64, Micros)>);
 
 impl Turns {
-    const APART: Micros = SECOND;
+    const APART: Micros = 1_600 * MS;
 
     /// In how long the observer is to come again: at the first moment that no other has.
     pub fn give(&mut self, observer: u64, now: Micros) -> Micros {
@@ -345,7 +345,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn observers_come_a_second_apart() {
+    fn observers_come_one_turn_apart() {
         let mut turns = Turns::default();
         let mut calls: Vec<(Micros, u64)> = (0..5).map(|it| (it * 17 * MS, it)).collect();
         let mut seen = Vec::new();
@@ -356,19 +356,20 @@ mod tests {
             calls.push((at + turns.give(observer, at), observer));
         }
         let late = seen.windows(2).skip(10).map(|it| it[1] - it[0]);
-        assert!(late.clone().all(|it| (900 * MS..=1_100 * MS).contains(&it)), "{seen:?}");
+        let turn = Turns::APART - 100 * MS..=Turns::APART + 100 * MS;
+        assert!(late.clone().all(|it| turn.contains(&it)), "{seen:?}");
     }
 
     #[test]
     fn turns_of_those_that_observe_no_longer_are_given_again() {
         let mut turns = Turns::default();
         for observer in 0..5 {
-            assert_eq!(turns.give(observer, 0), (observer + 1) * SECOND);
+            assert_eq!(turns.give(observer, 0), (observer + 1) * Turns::APART);
         }
         turns.keep(&[0, 3]);
-        assert_eq!(turns.give(7, 0), 2 * SECOND);
-        assert_eq!(turns.give(8, 0), 3 * SECOND);
-        assert_eq!(turns.give(9, 0), 5 * SECOND);
+        assert_eq!(turns.give(7, 0), 2 * Turns::APART);
+        assert_eq!(turns.give(8, 0), 3 * Turns::APART);
+        assert_eq!(turns.give(9, 0), 5 * Turns::APART);
     }
 
     #[test]
@@ -376,6 +377,6 @@ mod tests {
         let mut turns = Turns::default();
         let first = turns.give(1, 0);
         assert_eq!(turns.give(1, 100 * MS), first - 100 * MS);
-        assert_eq!(turns.give(2, 100 * MS), first + SECOND - 100 * MS);
+        assert_eq!(turns.give(2, 100 * MS), first + Turns::APART - 100 * MS);
     }
 }

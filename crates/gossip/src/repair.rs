@@ -39,8 +39,8 @@ impl Repair {
 
 impl Node {
     /// A peer's root is known: does it differ?
-    pub(crate) fn compare(&mut self, peer: usize, root: u128) {
-        if root == self.table.root() {
+    pub(crate) fn compare(&mut self, peer: usize, root: u64) {
+        if root == self.table.short_root() {
             if self.repair.wanted.is_some_and(|it| it.0 == peer) && !self.repair.pays {
                 self.repair.wanted = None;
             }

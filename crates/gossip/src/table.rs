@@ -176,6 +176,12 @@ impl Table {
         self.root
     }
 
+    /// Half of the root, as long as a bucket's hash: enough to see that tables differ.
+    #[expect(clippy::cast_possible_truncation, reason = "half of it is meant")]
+    pub fn short_root(&self) -> u64 {
+        self.root as u64
+    }
+
     /// How many records there are.
     pub fn records(&self) -> usize {
         self.records

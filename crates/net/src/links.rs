@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use self::open::{flat, quic_server};
+use self::open::{flat, quic_endpoint, quic_server};
 use crate::{
     carry::{Carried, Carrier},
     identity::Identity,
@@ -89,7 +89,7 @@ impl Links {
         let tls = Tls::new(identity, revoked.clone(), now).map_err(io::Error::other)?;
         let tcp = TcpListener::bind(listen).await?;
         let address = tcp.local_addr()?;
-        let quic = quinn::Endpoint::server(quic_server(&tls)?, address)?;
+        let quic = quic_endpoint(&tls, address)?;
         let inner = Inner {
             tls: RwLock::new(tls),
             revoked,

@@ -1,10 +1,16 @@
 //! How links are opened: dialled, and accepted from others.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{SocketAddr, UdpSocket},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{FutureExt as _, future::select_ok};
 use kogge_gossip::Name;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn_proto::RandomConnectionIdGenerator;
 use rustls::pki_types::ServerName;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -28,6 +34,10 @@ const HANDSHAKES: usize = 64;
 
 /// With more than that, who begins one proves first that it can be reached at its address.
 const UNPROVEN: usize = 16;
+
+/// Bytes of a connection's id, which stands in each datagram. A member has some hundred of them,
+/// new ones are never like old ones, and a stray datagram fails its seal.
+const CONNECTION_ID: usize = 4;
 
 impl Links {
     /// A link to the first address that answers, if the right member does.
@@ -182,6 +192,14 @@ pub(super) fn flat<T>(result: Result<io::Result<T>, tokio::time::error::Elapsed>
 fn peer_name(chain: Option<&[rustls::pki_types::CertificateDer<'_>]>) -> io::Result<Name> {
     let name = chain.and_then(<[_]>::first).and_then(tls::name_of);
     name.ok_or_else(|| io::Error::other("no name on the certificate"))
+}
+
+/// An endpoint that dials and accepts.
+pub(super) fn quic_endpoint(tls: &Tls, address: SocketAddr) -> io::Result<quinn::Endpoint> {
+    let mut config = quinn::EndpointConfig::default();
+    config.cid_generator(|| Box::new(RandomConnectionIdGenerator::new(CONNECTION_ID)));
+    let (server, socket) = (quic_server(tls)?, UdpSocket::bind(address)?);
+    quinn::Endpoint::new(config, Some(server), socket, Arc::new(quinn::TokioRuntime))
 }
 
 pub(super) fn quic_server(tls: &Tls) -> io::Result<quinn::ServerConfig> {

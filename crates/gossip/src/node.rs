@@ -326,6 +326,12 @@ impl Node {
         self.table.members[self.table.named(name)?].record(slot)
     }
 
+    /// The records of all floors.
+    pub fn floors(&self) -> Vec<Vec<u8>> {
+        let floors = self.table.members.iter().filter_map(|it| it.record(Slot::Floor));
+        floors.map(|it| it.bytes().to_vec()).collect()
+    }
+
     /// How `name` is seen here.
     pub fn state_of(&self, name: &str) -> Option<State> {
         Some(self.table.members[self.table.named(name)?].state)

@@ -16,21 +16,23 @@ use kogge_api::{ConditionStatus::True, find_condition, fleet::Cluster};
 use kogge_gossip::{Floor, Head, Health, MemberView, Micros, Name, SECOND, State, View, Word};
 use kogge_model::names::HUB_PREFIX;
 use kogge_net::{
-    Authority, AuthorityError, FleetReport, Gossip, Identity, Issued, Options, StartError,
+    Authority, AuthorityError, FleetReport, Gossip, Identity, Issued, KeyReport, Options,
+    StartError,
 };
 use tokio::{task::JoinSet, time::MissedTickBehavior};
 
 use crate::{
     context::Shared,
     controllers::cluster,
+    fleet_keys::FleetKeys,
     verdicts::{Verdict, Verdicts},
 };
 
 /// How long the certificate for links of a member is good; it is renewed at two thirds.
-const LIFE: Duration = Duration::from_hours(24);
+pub(crate) const LIFE: Duration = Duration::from_hours(24);
 
-/// The hub's own, which it renews at each start.
-const OWN_LIFE: Duration = Duration::from_hours(24 * 365);
+/// Of the hub, and of members in its process; renewed likewise.
+pub(crate) const OWN_LIFE: Duration = Duration::from_hours(24 * 365);
 
 /// What the members say is looked at so often.
 const LOOK: Duration = Duration::from_millis(500);
@@ -77,6 +79,7 @@ pub(crate) type Listening = Arc<OnceLock<Arc<FleetGossip>>>;
 pub struct FleetGossip {
     gossip: Arc<Gossip>,
     authority: Arc<Authority>,
+    keys: Arc<FleetKeys>,
     now: fn() -> Timestamp,
     _tasks: JoinSet<()>,
 }
@@ -94,7 +97,7 @@ impl FleetGossip {
         let authority = Authority::load_or_create(&options.dir, hub, now())?;
         let identity = authority.identity(&name_of(hub)?, &uid_of(hub), OWN_LIFE, now())?;
         let gossip = Gossip::start(Options {
-            identity,
+            identity: identity.clone(),
             listen: options.listen,
             advertise: options.advertise,
             seeds: Vec::new(),
@@ -109,12 +112,15 @@ impl FleetGossip {
             tracing::warn!("nobody can dial the hub's gossip: name the hub with --name");
         }
         let authority = Arc::new(authority);
+        let keys = FleetKeys::new(gossip.clone(), authority.clone(), identity, now);
+        let keys = Arc::new(keys);
         let mut tasks = JoinSet::new();
+        tasks.spawn(keys.clone().run());
         tasks.spawn(listen(shared.clone(), gossip.clone(), verdicts));
         let registry =
             Registry { hub: shared, gossip: gossip.clone(), authority: authority.clone() };
         tasks.spawn(registry.remove_for_ever());
-        Ok(Self { gossip, authority, now, _tasks: tasks })
+        Ok(Self { gossip, authority, keys, now, _tasks: tasks })
     }
 
     /// Lets a member in by this name, with its key.
@@ -129,21 +135,21 @@ impl FleetGossip {
     ) -> Result<Admission, GossipError> {
         let name = member_name(member)?;
         let issued = self.authority.issue(&name, uid, key, LIFE, (self.now)())?;
-        self.begin_anew(&name, key).await;
+        self.begin_anew(&name, key).await?;
         Ok(Admission { issued, seeds: self.gossip.advertised().await })
     }
 
     /// Who was removed, or comes with another key, begins above all that was said under its name.
-    async fn begin_anew(&self, name: &Name, key: &[u8; 32]) {
+    async fn begin_anew(&self, name: &Name, key: &[u8; 32]) -> Result<(), GossipError> {
         let view = self.gossip.view().await;
         let known = view.and_then(|it| it.members.into_iter().find(|it| it.name == *name));
         let head = self.gossip.head(name).await;
         let another = head.is_some_and(|it| !it.credential.starts_with(key));
         if another || known.is_some_and(|it| it.state == State::Removed) {
             let now = (self.now)();
-            let floor = floor(milliseconds(now), now);
-            self.gossip.floor(self.authority.floor(name, &floor)).await;
+            self.gossip.floor(self.authority.floor(name, &void_so_far(now), now)?).await;
         }
+        Ok(())
     }
 
     /// A member in the hub's own process, with a key that is made here.
@@ -153,8 +159,32 @@ impl FleetGossip {
     pub async fn member(&self, member: &str, uid: &str) -> Result<Identity, GossipError> {
         let name = member_name(member)?;
         let made = self.authority.identity(&name, &uid_of(uid), OWN_LIFE, (self.now)())?;
-        self.begin_anew(&name, &made.key.public()).await;
+        self.begin_anew(&name, &made.key.public()).await?;
         Ok(made)
+    }
+
+    /// What such a member was given, anew, once that is due.
+    ///
+    /// # Errors
+    /// If no certificate can be made.
+    pub fn renewal(&self, member: &Identity) -> Result<Option<Issued>, GossipError> {
+        Ok(self.authority.renewal(member, OWN_LIFE, (self.now)())?)
+    }
+
+    /// The fleet's keys that are trusted, the oldest first.
+    ///
+    /// # Errors
+    /// If a key cannot be used.
+    pub fn keys(&self) -> Result<Vec<KeyReport>, GossipError> {
+        Ok(self.keys.report()?)
+    }
+
+    /// Begins to change the fleet's key, durably.
+    ///
+    /// # Errors
+    /// If it is being changed already, or the keys cannot be written.
+    pub async fn change_key(&self) -> Result<Vec<KeyReport>, GossipError> {
+        Ok(self.keys.change().await?)
     }
 
     /// The fleet as the hub sees it, or as a member does; `None` if that one cannot be asked.
@@ -197,8 +227,13 @@ pub fn uid_of(text: &str) -> [u8; 16] {
 
 /// A floor; its serial is the time, which counts up whatever becomes of the disk. Who leaves the
 /// fleet is not revoked: it may come again by its name.
-fn floor(incarnation: u64, now: Timestamp) -> Floor {
+pub(crate) fn floor(incarnation: u64, now: Timestamp) -> Floor {
     Floor { serial: milliseconds(now), incarnation, revoked: false }
+}
+
+/// The floor that voids all that a member has said, and lets it begin above that.
+pub(crate) fn void_so_far(now: Timestamp) -> Floor {
+    floor(milliseconds(now), now)
 }
 
 fn milliseconds(now: Timestamp) -> u64 {
@@ -226,8 +261,12 @@ impl Registry {
             let now: BTreeSet<String> = clusters.into_iter().map(|it| it.0.name).collect();
             for gone in seen.difference(&now) {
                 if let Some(name) = Name::new(gone) {
-                    let floor = floor(Floor::REMOVED, (self.hub.now)());
-                    self.gossip.floor(self.authority.floor(&name, &floor)).await;
+                    let now = (self.hub.now)();
+                    let floor = self.authority.floor(&name, &floor(Floor::REMOVED, now), now);
+                    match floor {
+                        Ok(floor) => self.gossip.floor(floor).await,
+                        Err(error) => tracing::error!(%error, %name, "it cannot be removed"),
+                    }
                 }
             }
             seen = now;

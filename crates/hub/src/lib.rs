@@ -12,6 +12,7 @@ mod controllers;
 mod decisions;
 mod dispatch;
 mod events;
+mod fleet_keys;
 mod git;
 mod gossip;
 mod hub;

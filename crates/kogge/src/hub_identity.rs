@@ -1,7 +1,7 @@
 //! What makes a hub the hub of its fleet: the keys that agents and members trust, and the identity
 //! of its store. Kept apart from its state, so that it can be given back to an empty disk.
 //!
-//! In a data directory: `hub/id`, `hub/pki/ca.{crt,key}`, `hub/gossip/fleet.{crt,key}`.
+//! In a data directory: `hub/id`, `hub/pki/ca.{crt,key}`, `hub/gossip/fleet.json`.
 
 use std::{
     fmt, fs, io,
@@ -13,13 +13,13 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use kogge_apiserver::pki;
 use kogge_hub::Recovering;
-use kogge_net::MemberKey;
+use kogge_net::{check_keys, keys_file};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::data_dir;
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const ID: &str = "hub/id";
 const STORE: &str = "hub/store/store.redb";
@@ -37,9 +37,14 @@ pub struct HubIdentity {
     /// Signs what servers and agents show each other; PEM.
     ca_certificate: String,
     ca_key: String,
-    /// Signs members and floors: DER and PKCS#8, base64.
-    fleet_certificate: String,
-    fleet_key: String,
+    /// Sign members and floors: the file of the fleet's keys, base64.
+    fleet_keys: String,
+}
+
+/// What is read first: what else there is depends on it.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
 }
 
 impl fmt::Debug for HubIdentity {
@@ -54,14 +59,13 @@ impl HubIdentity {
         let Some(id) = id(dir)? else {
             bail!("no hub has run in {}; name its directory with --data-dir", dir.display());
         };
-        let [ca_certificate, ca_key, fleet_certificate, fleet_key] = files(dir).map(|it| read(&it));
+        let [ca_certificate, ca_key, fleet_keys] = files(dir).map(|it| read(&it));
         Ok(Self {
             version: VERSION,
             id: id.to_string(),
             ca_certificate: String::from_utf8(ca_certificate?)?,
             ca_key: String::from_utf8(ca_key?)?,
-            fleet_certificate: STANDARD.encode(fleet_certificate?),
-            fleet_key: STANDARD.encode(fleet_key?),
+            fleet_keys: STANDARD.encode(fleet_keys?),
         })
     }
 
@@ -73,35 +77,31 @@ impl HubIdentity {
         })?;
         let bad =
             |why: anyhow::Error| anyhow!("{file} is no identity of a hub: {why:#}; {EXPORTED}");
-        let identity: Self = serde_json::from_slice(&bytes).map_err(|it| bad(it.into()))?;
-        if identity.version != VERSION {
+        let Versioned { version } = serde_json::from_slice(&bytes).map_err(|it| bad(it.into()))?;
+        if version != VERSION {
             bail!(
-                "{file} is an identity of version {}, and this kogge knows {VERSION}: use the kogge \
-                 that exported it, or a newer one",
-                identity.version
+                "{file} is an identity of version {version}, and this kogge knows {VERSION}: use the \
+                 kogge that exported it, or a newer one"
             );
         }
+        let identity: Self = serde_json::from_slice(&bytes).map_err(|it| bad(it.into()))?;
         identity.content().map_err(bad)?;
         Ok(identity)
     }
 
     /// The identity of the store, and the content of its files.
-    fn content(&self) -> anyhow::Result<(Uuid, [Vec<u8>; 4])> {
+    fn content(&self) -> anyhow::Result<(Uuid, [Vec<u8>; 3])> {
         let id = self.id.parse().context("id is no UUID")?;
-        let decoded = |field: &str, text: &str| {
-            STANDARD.decode(text).with_context(|| format!("{field} is not base64"))
-        };
-        let fleet_key = decoded("fleetKey", &self.fleet_key)?;
         pki::facts(&self.ca_certificate).context("caCertificate")?;
         if !self.ca_key.contains("PRIVATE KEY") {
             bail!("caKey is no private key in PEM");
         }
-        MemberKey::open(&fleet_key).map_err(|why| anyhow!("fleetKey: {why}"))?;
+        let fleet_keys = STANDARD.decode(&self.fleet_keys).context("fleetKeys is not base64")?;
+        check_keys(&fleet_keys).context("fleetKeys")?;
         let content = [
             self.ca_certificate.clone().into_bytes(),
             self.ca_key.clone().into_bytes(),
-            decoded("fleetCertificate", &self.fleet_certificate)?,
-            fleet_key,
+            fleet_keys,
         ];
         Ok((id, content))
     }
@@ -155,7 +155,7 @@ impl HubIdentity {
 }
 
 /// Writes what is not there of an identity.
-fn fill(dir: &Path, id: Uuid, content: &[Vec<u8>; 4]) -> anyhow::Result<()> {
+fn fill(dir: &Path, id: Uuid, content: &[Vec<u8>; 3]) -> anyhow::Result<()> {
     for (path, content) in files(dir).iter().zip(content) {
         if !path.exists() {
             write_private(path, content)?;
@@ -210,9 +210,9 @@ pub fn mark_lost(dir: &Path, now: Timestamp) -> anyhow::Result<()> {
     marked.context("could not mark the data directory as one that lost its state")
 }
 
-fn files(dir: &Path) -> [PathBuf; 4] {
-    ["pki/ca.crt", "pki/ca.key", "gossip/fleet.crt", "gossip/fleet.key"]
-        .map(|it| dir.join("hub").join(it))
+fn files(dir: &Path) -> [PathBuf; 3] {
+    let hub = dir.join("hub");
+    [hub.join("pki/ca.crt"), hub.join("pki/ca.key"), keys_file(&hub.join("gossip"))]
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
@@ -261,7 +261,7 @@ mod tests {
         let ids = [1, 2].map(|it| Uuid::from_u128(it).to_string());
         refused(some(2).place(dir.path()), &[&ids[0], &ids[1], "an empty directory"]);
         refused(some(1).place(dir.path()), &["pki/ca.crt is another", &ids[0], "another fleet"]);
-        fs::remove_file(dir.path().join("hub/gossip/fleet.key")).expect("removed");
+        fs::remove_file(dir.path().join("hub/gossip/fleet.json")).expect("removed");
         one.place(dir.path()).expect("what is lacking is written");
         assert_eq!(HubIdentity::of(dir.path()).expect("there"), one);
     }
@@ -297,11 +297,14 @@ mod tests {
         fs::write(&file, "{}").expect("written");
         refused(read(), &["exported is no identity of a hub", "missing field", "identity export"]);
         let faults: [(Spoil, &str); 5] = [
-            (|it| it.version = 2, "is an identity of version 2"),
+            (|it| it.version = 3, "is an identity of version 3"),
             (|it| it.id = "one".into(), "no identity of a hub: id is no UUID"),
             (|it| it.ca_certificate = "x".into(), "caCertificate"),
             (|it| it.ca_key = "x".into(), "caKey is no private key"),
-            (|it| it.fleet_key = STANDARD.encode([3]), "fleetKey"),
+            (
+                |it| it.fleet_keys = STANDARD.encode("[]"),
+                "fleetKeys: the fleet's key cannot be used",
+            ),
         ];
         for (spoil, want) in faults {
             let mut spoilt = one.clone();
@@ -316,6 +319,6 @@ mod tests {
         let one = some(1);
         let shown = format!("{one:?}");
         assert!(shown.contains(&one.id) && !shown.contains("PRIVATE"), "{shown}");
-        assert!(!shown.contains(&one.fleet_key), "{shown}");
+        assert!(!shown.contains(&one.fleet_keys), "{shown}");
     }
 }

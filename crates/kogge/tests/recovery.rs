@@ -116,8 +116,7 @@ fn gives_back_the_keys_alone(data: &Path, exported: &Path) {
     let files = [
         ("pki/ca.crt", field("caCertificate").into_bytes()),
         ("pki/ca.key", field("caKey").into_bytes()),
-        ("gossip/fleet.crt", decoded("fleetCertificate")),
-        ("gossip/fleet.key", decoded("fleetKey")),
+        ("gossip/fleet.json", decoded("fleetKeys")),
     ];
     fs::remove_dir_all(data).expect("removed");
     for (name, content) in files {
@@ -279,4 +278,90 @@ fn a_cluster_that_had_been_removed_is_let_go_again_when_the_fleet_says_so() {
     let ended = asia.process.wait_exit(SOON).expect("waited");
     assert!(ended.is_some_and(|it| it.success()), "{}", asia.process.log_tail(20));
     is_a_member_again(&hub.kubectl, "eu");
+}
+
+/// What `kogge identity keys` and `rotate` print of each key: which it is, and whether it signs.
+fn keys(said: &str) -> Vec<(String, bool)> {
+    let lines = said.lines().skip(1).map(|it| it.split_whitespace().collect::<Vec<_>>());
+    let keys = lines.filter(|it| it.len() == 4 || it.ends_with(&["it", "is", "changed"]));
+    keys.map(|it| (it[0].to_owned(), it[1] == "yes")).collect()
+}
+
+/// As if it were later: the file of the fleet's keys with another time.
+fn at_another_time(hub: &mut Hub, data: &Path, key: usize, field: &str) {
+    hub.process.kill().expect("killed");
+    let file = data.join("hub/gossip/fleet.json");
+    let mut keys: Value = serde_json::from_slice(&fs::read(&file).expect("there")).expect("JSON");
+    assert!(keys[key][field].is_string(), "{field}");
+    keys[key][field] = "2020-01-01T00:00:00Z".into();
+    fs::write(&file, keys.to_string()).expect("written");
+    hub.start_again();
+}
+
+/// As it does every 16 hours; how many keys it trusts then.
+fn renews(agent: &mut Agent) -> usize {
+    let file = agent.data.join("gossip/member.json");
+    let read =
+        || -> Value { serde_json::from_slice(&fs::read(&file).expect("there")).expect("JSON") };
+    agent.process.kill().expect("killed");
+    let mut member = read();
+    member["admitted"] = "2020-01-01T00:00:00Z".into();
+    fs::write(&file, member.to_string()).expect("written");
+    agent.start_again();
+    wait_until(SOON, "it has renewed its certificate", || {
+        let member = read();
+        let anew = member["admitted"] != "2020-01-01T00:00:00Z";
+        anew.then(|| member["admission"]["issued"]["trust"]["keys"].as_array().map_or(0, Vec::len))
+    })
+}
+
+/// The hub that runs now has heard these itself.
+fn hears(hub: &Hub, names: &[&str]) {
+    wait_until(SOON, "the hub hears the members", || {
+        let said = hub.ok(&["gossip"]);
+        let heard = |name: &&str| {
+            let line = said.lines().find(|it| it.starts_with(*name)).unwrap_or_default();
+            line.to_lowercase().contains("alive") && line.contains(" ago")
+        };
+        names.iter().all(heard).then_some(())
+    });
+}
+
+#[test]
+fn the_fleets_key_is_changed_while_the_fleet_runs() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let Some(mut hub) = hub_or_skip(dir.path()) else { return };
+    let data = dir.path().join("hub-data");
+    let [mut eu, mut us] = ["eu", "us"].map(|it| Agent::join(dir.path(), &hub, it));
+    hears(&hub, &["eu", "us"]);
+    let first = keys(&hub.ok(&["identity", "keys"]));
+    assert!(first.len() == 1 && first[0].1, "{first:?}");
+
+    let said = hub.ok(&["identity", "rotate"]);
+    assert!(said.contains("kogge identity export"), "{said}");
+    let both = keys(&said);
+    assert!(both.len() == 2 && both[0] == first[0] && !both[1].1, "{both:?}");
+    let again = hub.run(&["identity", "rotate"]);
+    let why = String::from_utf8_lossy(&again.stderr);
+    assert!(!again.status.success() && why.contains("is being changed already, until"), "{why}");
+    assert_eq!((renews(&mut eu), renews(&mut us)), (2, 2));
+    hears(&hub, &["eu", "us"]);
+
+    // A day later the next one signs; who has not renewed since then is heard all the same.
+    at_another_time(&mut hub, &data, 1, "signsFrom");
+    let signing = keys(&hub.ok(&["identity", "keys"]));
+    assert_eq!(signing, [(both[0].0.clone(), false), (both[1].0.clone(), true)]);
+    hears(&hub, &["eu", "us"]);
+    assert_eq!(renews(&mut eu), 2);
+    hears(&hub, &["eu", "us"]);
+    assert_eq!(renews(&mut us), 2);
+
+    // After the last certificate of the first one nobody knows it any more.
+    at_another_time(&mut hub, &data, 0, "trustedUntil");
+    wait_until(SOON, "the first key is forgotten", || {
+        (keys(&hub.ok(&["identity", "keys"])) == [signing[1].clone()]).then_some(())
+    });
+    hears(&hub, &["eu", "us"]);
+    assert_eq!((renews(&mut eu), renews(&mut us)), (1, 1));
+    hears(&hub, &["eu", "us"]);
 }

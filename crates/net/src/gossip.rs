@@ -71,6 +71,7 @@ enum Command {
     Ask { whom: Name, answer: oneshot::Sender<Vec<u8>> },
     Carry { by: Name, answer: oneshot::Sender<Carried> },
     Head { of: Name, answer: oneshot::Sender<Option<Head>> },
+    Floors(oneshot::Sender<Vec<Vec<u8>>>),
     Renew(Box<Issued>),
     Leave,
 }
@@ -130,6 +131,13 @@ impl Gossip {
     /// A floor that this fleet's authority signed.
     pub async fn floor(&self, floor: Vec<u8>) {
         self.tell(Command::Floor(floor)).await;
+    }
+
+    /// The records of all floors that are known.
+    pub async fn floors(&self) -> Vec<Vec<u8>> {
+        let (answer, floors) = oneshot::channel();
+        self.tell(Command::Floors(answer)).await;
+        floors.await.unwrap_or_default()
     }
 
     /// The same member with a newer certificate and credential, and with whom it trusts from now on.
@@ -288,6 +296,7 @@ impl Loop {
             }
             Command::Ask { .. } | Command::Carry { .. } => {}
             Command::Head { of, answer } => drop(answer.send(self.node.head_of(of.as_str()))),
+            Command::Floors(answer) => drop(answer.send(self.node.floors())),
             Command::Renew(issued) => self.renew(*issued),
             Command::Leave => self.handle(Event::Leave),
         }

@@ -134,7 +134,7 @@ impl Keys for RecordKeys {
     }
 }
 
-fn is_by(key: &[u8; 32], signed: &[u8], signature: &[u8]) -> bool {
+pub(crate) fn is_by(key: &[u8; 32], signed: &[u8], signature: &[u8]) -> bool {
     UnparsedPublicKey::new(&ED25519, key).verify(signed, signature).is_ok()
 }
 

@@ -21,7 +21,7 @@ mod peer;
 mod report;
 mod tls;
 
-pub use authority::{Authority, AuthorityError, Issued, Trust};
+pub use authority::{Authority, AuthorityError, Issued, KeyReport, Trust, check_keys, keys_file};
 pub use carry::Carried;
 pub use gossip::{Gossip, Options, StartError};
 pub use identity::{Identity, MemberKey};

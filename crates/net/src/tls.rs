@@ -27,7 +27,7 @@ use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 use crate::identity::Identity;
 
 /// How long an expired certificate goes on being one.
-const GRACE: Duration = Duration::from_hours(7 * 24);
+pub(crate) const GRACE: Duration = Duration::from_hours(7 * 24);
 
 /// Of links that carry frames.
 const FRAMES: &[u8] = b"kogge-gossip/1";
@@ -93,7 +93,7 @@ pub(crate) fn name_of(certificate: &CertificateDer<'_>) -> Option<Name> {
 }
 
 /// When a certificate expires.
-fn expires(certificate: &CertificateDer<'_>) -> Option<Duration> {
+pub(crate) fn expires(certificate: &CertificateDer<'_>) -> Option<Duration> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     u64::try_from(certificate.validity().not_after.timestamp()).ok().map(Duration::from_secs)
 }

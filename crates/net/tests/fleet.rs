@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 
 use std::{
+    borrow::Borrow,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -65,8 +66,8 @@ async fn sees(by: &Gossip, of: &str, wanted: State) {
     wait_until_async(SOON, &what, seen).await;
 }
 
-async fn all_alive(fleet: &[Gossip]) {
-    for by in fleet {
+async fn all_alive(fleet: &[impl Borrow<Gossip>]) {
+    for by in fleet.iter().map(Borrow::borrow) {
         let what = format!("{} members are seen alive", fleet.len());
         wait_until_async(SOON, &what, async || {
             let view = by.view().await?;
@@ -163,16 +164,16 @@ async fn whom_the_hub_removes_is_cut_off_until_it_is_admitted_again() {
     }
     all_alive(&fleet).await;
     let floor = Floor { serial: 1, incarnation: Floor::REMOVED, revoked: true };
-    fleet[0].floor(authority.floor(&name("m2"), &floor)).await;
+    fleet[0].floor(authority.floor(&name("m2"), &floor, now()).unwrap()).await;
     sees(&fleet[1], "m2", State::Removed).await;
     // What a member signs for itself is no floor.
-    let forged = self::fleet("f").floor(&name("m1"), &floor);
+    let forged = self::fleet("f").floor(&name("m1"), &floor, now()).unwrap();
     fleet[1].floor(forged).await;
     sees(&fleet[0], "m1", State::Alive).await;
     // Admitted again and not there yet, it is not one that was taken out.
     assert!(is_taken_out(&fleet[1], "m2").await);
     let floor = Floor { serial: 2, incarnation: 1 << 40, revoked: false };
-    fleet[0].floor(authority.floor(&name("m2"), &floor)).await;
+    fleet[0].floor(authority.floor(&name("m2"), &floor, now()).unwrap()).await;
     wait_until_async(SOON, "m2 may come again", async || {
         (!is_taken_out(&fleet[1], "m2").await).then_some(())
     })
@@ -185,42 +186,67 @@ async fn is_taken_out(by: &Gossip, who: &str) -> bool {
     members.iter().any(|it| it.name.as_str() == who && it.removed)
 }
 
-/// Admits `of` by `by`; it trusts both.
-fn issued(by: &Authority, other: &Authority, of: &Identity) -> Issued {
-    let key = of.key.public();
-    let mut issued = by.issue(&of.name, &of.uid, &key, DAY, now()).unwrap();
-    let also = other.trust();
-    issued.trust.authorities.extend(also.authorities);
-    issued.trust.keys.extend(also.keys);
-    issued
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fleet_goes_from_one_key_to_another_while_it_runs() {
-    let (old, new) = (fleet("f"), fleet("f"));
-    let [a, b, mut c] = ["m1", "m2", "m3"].map(|it| member(&old, it));
+    let authority = fleet("f");
+    let [a, b, c, d] = ["m1", "m2", "m3", "m4"].map(|it| member(&authority, it));
     let first = Gossip::start(options(a.clone(), &[])).await.unwrap();
     let second = Gossip::start(options(b.clone(), &[&first])).await.unwrap();
     sees(&first, "m2", State::Alive).await;
     sees(&second, "m1", State::Alive).await;
 
-    // All trust both before anybody is signed by the new one alone.
-    second.renew(issued(&old, &new, &b)).await;
-    let by_new = issued(&new, &old, &a);
+    // All trust both before anybody is signed by the new one.
+    authority.change(DAY, now()).unwrap();
+    let issued = |of: &Identity, when: Timestamp, trusts: Timestamp| {
+        let key = of.key.public();
+        let issued = authority.issue(&of.name, &of.uid, &key, DAY, when).unwrap();
+        Issued { trust: authority.trust(trusts).unwrap(), ..issued }
+    };
+    let (signs, over) = (now() + DAY, now() + DAY * 10);
+    second.renew(issued(&b, now(), now())).await;
+    let by_new = issued(&a, signs, signs);
     first.renew(by_new.clone()).await;
-    wait_until_async(SOON, "the new credential is in its head", async || {
-        (second.head(&name("m1")).await?.credential == by_new.credential).then_some(())
+    has_credential(&second, "m1", &by_new).await;
+    let has_admitted = async |of: &str, when: Timestamp| {
+        let name = name(of);
+        authority.has_admitted(&name, &first.head(&name).await.unwrap(), when)
+    };
+    assert!(has_admitted("m1", over).await);
+    assert!(has_admitted("m2", signs).await && !has_admitted("m2", over).await);
+
+    // A member that only the new one has signed is one for both.
+    let c = Identity { issued: issued(&c, signs, signs), ..c };
+    let third = Gossip::start(options(c.clone(), &[&second])).await.unwrap();
+    all_alive(&[&first, &second, &third]).await;
+
+    // And where the old one is not known, nothing of it is needed.
+    let floor = Floor { serial: 1, incarnation: 1, revoked: false };
+    let old = authority.floor(&name("gone"), &floor, now()).unwrap();
+    assert!(authority.has_signed(&old, now()) && !authority.has_signed(&old, signs));
+    for (gossip, of) in [(&first, &a), (&second, &b), (&third, &c)] {
+        let by_new = issued(of, signs, over);
+        gossip.renew(by_new.clone()).await;
+        has_credential(&first, of.name.as_str(), &by_new).await;
+    }
+    let d = Identity { issued: issued(&d, signs, over), ..d };
+    let fourth = Gossip::start(options(d, &[&third])).await.unwrap();
+    all_alive(&[&first, &second, &third, &fourth]).await;
+    first.floor(old).await;
+    let anew = Floor { serial: 2, ..floor };
+    first.floor(authority.floor(&name("gone"), &anew, signs).unwrap()).await;
+    wait_until_async(SOON, "the floor is known, by the new key alone", async || {
+        let floors = fourth.floors().await;
+        floors.iter().any(|it| authority.has_signed(it, signs)).then_some(())
     })
     .await;
+    assert_eq!(fourth.floors().await.len(), 1);
+}
 
-    // A member that only the new one knows is one for both.
-    c.issued = issued(&new, &old, &c);
-    let third = Gossip::start(options(c, &[&second])).await.unwrap();
-    for by in [&first, &second] {
-        sees(by, "m3", State::Alive).await;
-    }
-    sees(&third, "m1", State::Alive).await;
-    sees(&third, "m2", State::Alive).await;
+async fn has_credential(by: &Gossip, of: &str, issued: &Issued) {
+    wait_until_async(SOON, "the new credential is in its head", async || {
+        (by.head(&name(of)).await?.credential == issued.credential).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@
 //! gave it (`origin`).
 
 pub(crate) mod adopt;
+mod keys;
 pub(crate) mod origin;
 mod routes;
 mod token;
@@ -40,6 +41,9 @@ pub const GOSSIP_PATH: &str = "/kogge/v1/gossip";
 
 /// Where an admin asks whether the hub waits for its state (GET), and says that it has it (POST).
 pub const RECOVERY_PATH: &str = "/kogge/v1/recovery";
+
+/// Where an admin asks which keys the fleet trusts (GET), and has its key changed (POST).
+pub const FLEET_KEY_PATH: &str = "/kogge/v1/fleet-key";
 
 /// Where an agent is let into the gossip: an [`Asking`] for an [`crate::Admission`].
 pub fn admission_path(cluster: &str) -> String {

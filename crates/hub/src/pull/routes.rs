@@ -20,8 +20,9 @@ use serde_json::{Value, json};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::{
-    AUTHORITY_PATH, Asking, CLUSTERS, GOSSIP_PATH, RECOVERY_PATH,
+    AUTHORITY_PATH, Asking, CLUSTERS, FLEET_KEY_PATH, GOSSIP_PATH, RECOVERY_PATH,
     adopt::{self, Agent},
+    keys,
     origin::Foreign,
     user_of,
 };
@@ -85,6 +86,9 @@ impl Routes {
         if path == GOSSIP_PATH && request.method() == Method::GET {
             return self.report(user, request.uri().query()).await;
         }
+        if path == FLEET_KEY_PATH {
+            return Ok(keys::answer(self, user, request.method()).await);
+        }
         if path == RECOVERY_PATH {
             return Ok(self.recovery(user, request.method()).await);
         }
@@ -125,7 +129,7 @@ impl Routes {
     }
 
     /// The gossip, or what to say while it is not joined.
-    fn gossip(&self) -> Result<&FleetGossip, &'static str> {
+    pub(super) fn gossip(&self) -> Result<&FleetGossip, &'static str> {
         self.gossip.get().map(AsRef::as_ref).ok_or("the hub does not gossip yet")
     }
 
@@ -363,7 +367,7 @@ fn carrier(query: Option<&str>) -> Option<String> {
     Some(member.to_string())
 }
 
-fn json_answer(value: &impl serde::Serialize) -> Response<Body> {
+pub(super) fn json_answer(value: &impl serde::Serialize) -> Response<Body> {
     let text = serde_json::to_string(value).expect("what is answered is plain JSON");
     answer(StatusCode::OK, "application/json", Body::whole(text))
 }
@@ -382,7 +386,7 @@ fn answer(code: StatusCode, content_type: &'static str, body: Body) -> Response<
     answer
 }
 
-fn refusal(code: u16, reason: &str, message: &str) -> Response<Body> {
+pub(super) fn refusal(code: u16, reason: &str, message: &str) -> Response<Body> {
     let status = json!({
         "apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Failure",
         "code": code, "reason": reason, "message": message,

@@ -7,7 +7,11 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use kogge_hub::{Recovering, pull::RECOVERY_PATH};
+use kogge_hub::{
+    Recovering,
+    pull::{FLEET_KEY_PATH, RECOVERY_PATH},
+};
+use kogge_net::KeyReport;
 
 use crate::{data_dir, hub_identity::HubIdentity, kubeconfig::Target};
 
@@ -25,11 +29,19 @@ enum What {
     /// Whoever has this file is the hub: keep it as you keep the fleet's admin credentials. A hub
     /// with an empty disk is given it by: kogge hub --identity FILE
     Export(Export),
+    /// Show which of the fleet's keys are trusted, and which one signs
+    Keys(OfHub),
+    /// Change the fleet's key while all of it runs
+    ///
+    /// The next key is trusted by all before it signs anything, in a day; the last one until nobody
+    /// shows what it has signed, a week and two days from now. Nothing restarts and nobody is asked again.
+    /// Afterwards export the identity anew: one without the next key is soon no member's hub.
+    Rotate(OfHub),
     /// Say that a hub that lost its state has it again
     ///
     /// From now on what the hub holds is what clusters should hold: it places, moves and deletes
     /// again, and what it lacks goes from the clusters. Much at once still waits on each cluster.
-    Recovered(Recovered),
+    Recovered(OfHub),
 }
 
 #[derive(Debug, clap::Args)]
@@ -43,7 +55,7 @@ struct Export {
 }
 
 #[derive(Debug, clap::Args)]
-struct Recovered {
+struct OfHub {
     #[command(flatten)]
     target: Target,
 }
@@ -51,6 +63,8 @@ struct Recovered {
 pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
     match &args.what {
         What::Export(args) => export(args, out),
+        What::Keys(args) => keys(args, out).await,
+        What::Rotate(args) => rotate(args, out).await,
         What::Recovered(args) => recovered(args, out).await,
     }
 }
@@ -75,7 +89,38 @@ fn export(args: &Export, out: &mut dyn Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn recovered(args: &Recovered, out: &mut dyn Write) -> anyhow::Result<()> {
+async fn keys(args: &OfHub, out: &mut dyn Write) -> anyhow::Result<()> {
+    let hub = args.target.client().await?;
+    let said = hub.raw(FLEET_KEY_PATH).await.context("could not ask the hub for its keys")?;
+    show(&said, out)
+}
+
+async fn rotate(args: &OfHub, out: &mut dyn Write) -> anyhow::Result<()> {
+    let hub = args.target.client().await?;
+    let said = hub.post_bytes(FLEET_KEY_PATH, Vec::new()).await;
+    show(&said.context("could not change the fleet's key")?, out)?;
+    writeln!(
+        out,
+        "Now export the identity again, also while the hub runs: kogge identity export FILE"
+    )?;
+    Ok(())
+}
+
+/// The keys, one a line.
+fn show(said: &str, out: &mut dyn Write) -> anyhow::Result<()> {
+    let keys: Vec<KeyReport> =
+        serde_json::from_str(said).context("the hub says no list of keys")?;
+    writeln!(out, "{:18}{:7}{:22}TRUSTED UNTIL", "KEY", "SIGNS", "SIGNS FROM")?;
+    for key in keys {
+        let signs = if key.signs { "yes" } else { "no" };
+        let until = key.trusted_until.map_or("it is changed".into(), |it| format!("{it:.0}"));
+        let from = format!("{:.0}", key.signs_from);
+        writeln!(out, "{:18}{signs:7}{from:22}{until}", key.id)?;
+    }
+    Ok(())
+}
+
+async fn recovered(args: &OfHub, out: &mut dyn Write) -> anyhow::Result<()> {
     let hub = args.target.client().await?;
     let failed = "could not ask the hub whether it waits for its state";
     let now = hub.raw(RECOVERY_PATH).await.context(failed)?;

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use kogge_agent::head_of;
 use kogge_gossip::Head;
 use kogge_hub::{FleetGossip, Hub};
-use kogge_net::{Gossip, Options};
+use kogge_net::{Gossip, Identity, Options};
 use tokio::time::sleep;
 
 use super::ADDRESS;
@@ -18,19 +18,21 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Gossips for one member, until it is dropped.
 pub(super) async fn run(hub: Arc<Hub>, fleet: Arc<FleetGossip>, name: String, dir: PathBuf) {
-    let mut member: Option<(Gossip, Head)> = None;
+    let mut member: Option<(Gossip, Head, Identity)> = None;
     loop {
         let state = hub.cluster_state(&name).filter(|it| !it.uid.is_empty());
         if let Some(state) = state {
             let head = head_of(&state);
             match &mut member {
-                Some((gossip, said)) if *said != head => {
-                    gossip.publish(head.clone()).await;
-                    *said = head;
+                Some((gossip, said, identity)) => {
+                    if *said != head {
+                        gossip.publish(head.clone()).await;
+                        *said = head;
+                    }
+                    renew(&fleet, gossip, identity).await;
                 }
-                Some(_) => {}
                 None => match start(&fleet, &name, &state.uid, dir.clone(), head.clone()).await {
-                    Ok(gossip) => member = Some((gossip, head)),
+                    Ok((gossip, identity)) => member = Some((gossip, head, identity)),
                     Err(error) => tracing::warn!(member = name, "could not gossip: {error:#}"),
                 },
             }
@@ -45,9 +47,10 @@ async fn start(
     uid: &str,
     dir: PathBuf,
     head: Head,
-) -> anyhow::Result<Gossip> {
+) -> anyhow::Result<(Gossip, Identity)> {
+    let identity = fleet.member(name, uid).await?;
     let options = Options {
-        identity: fleet.member(name, uid).await?,
+        identity: identity.clone(),
         listen: SocketAddr::new(ADDRESS, 0),
         advertise: Vec::new(),
         seeds: vec![fleet.address().to_string()],
@@ -56,5 +59,17 @@ async fn start(
         head,
         now: clock::now,
     };
-    Ok(Gossip::start(options).await?)
+    Ok((Gossip::start(options).await?, identity))
+}
+
+/// With what the fleet's key of now has signed.
+async fn renew(fleet: &FleetGossip, gossip: &Gossip, identity: &mut Identity) {
+    match fleet.renewal(identity) {
+        Ok(Some(issued)) => {
+            identity.issued = issued.clone();
+            gossip.renew(issued).await;
+        }
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, member = %identity.name, "its certificate stays"),
+    }
 }

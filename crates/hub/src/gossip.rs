@@ -13,7 +13,7 @@ use std::{
 
 use jiff::Timestamp;
 use kogge_api::{ConditionStatus::True, find_condition, fleet::Cluster};
-use kogge_gossip::{Floor, Head, Health, MemberView, Micros, Name, SECOND, State, View, Word};
+use kogge_gossip::{Head, Health, MemberView, Micros, Name, SECOND, State, View, Word};
 use kogge_model::names::HUB_PREFIX;
 use kogge_net::{
     Authority, AuthorityError, FleetReport, Gossip, Identity, Issued, KeyReport, Options,
@@ -24,7 +24,8 @@ use tokio::{task::JoinSet, time::MissedTickBehavior};
 use crate::{
     context::Shared,
     controllers::cluster,
-    fleet_keys::FleetKeys,
+    floors::Floors,
+    rotation::Rotation,
     verdicts::{Verdict, Verdicts},
 };
 
@@ -78,9 +79,8 @@ pub(crate) type Listening = Arc<OnceLock<Arc<FleetGossip>>>;
 /// The hub's end of the gossip. Stops when it is dropped.
 pub struct FleetGossip {
     gossip: Arc<Gossip>,
-    authority: Arc<Authority>,
-    keys: Arc<FleetKeys>,
-    now: fn() -> Timestamp,
+    floors: Floors,
+    rotation: Arc<Rotation>,
     _tasks: JoinSet<()>,
 }
 
@@ -95,7 +95,8 @@ impl FleetGossip {
         // The identity of its store is the fleet's.
         let hub = hub.works.hub();
         let authority = Authority::load_or_create(&options.dir, hub, now())?;
-        let identity = authority.identity(&name_of(hub)?, &uid_of(hub), OWN_LIFE, now())?;
+        let mut identity = authority.identity(&name_of(hub)?, &uid_of(hub), OWN_LIFE, now())?;
+        identity.issued.trust = authority.own_trust(now());
         let gossip = Gossip::start(Options {
             identity: identity.clone(),
             listen: options.listen,
@@ -111,16 +112,13 @@ impl FleetGossip {
         if gossip.advertised().await.is_empty() {
             tracing::warn!("nobody can dial the hub's gossip: name the hub with --name");
         }
-        let authority = Arc::new(authority);
-        let keys = FleetKeys::new(gossip.clone(), authority.clone(), identity, now);
-        let keys = Arc::new(keys);
+        let floors = Floors { gossip: gossip.clone(), authority: Arc::new(authority), now };
+        let rotation = Arc::new(Rotation::new(floors.clone(), identity));
         let mut tasks = JoinSet::new();
-        tasks.spawn(keys.clone().run());
+        tasks.spawn(rotation.clone().run());
         tasks.spawn(listen(shared.clone(), gossip.clone(), verdicts));
-        let registry =
-            Registry { hub: shared, gossip: gossip.clone(), authority: authority.clone() };
-        tasks.spawn(registry.remove_for_ever());
-        Ok(Self { gossip, authority, keys, now, _tasks: tasks })
+        tasks.spawn(remove_for_ever(shared, floors.clone()));
+        Ok(Self { gossip, floors, rotation, _tasks: tasks })
     }
 
     /// Lets a member in by this name, with its key.
@@ -134,22 +132,21 @@ impl FleetGossip {
         key: &[u8; 32],
     ) -> Result<Admission, GossipError> {
         let name = member_name(member)?;
-        let issued = self.authority.issue(&name, uid, key, LIFE, (self.now)())?;
-        self.begin_anew(&name, key).await?;
+        let Floors { authority, now, .. } = &self.floors;
+        let issued = authority.issue(&name, uid, key, LIFE, now())?;
+        self.begin_anew(&name, key).await;
         Ok(Admission { issued, seeds: self.gossip.advertised().await })
     }
 
     /// Who was removed, or comes with another key, begins above all that was said under its name.
-    async fn begin_anew(&self, name: &Name, key: &[u8; 32]) -> Result<(), GossipError> {
+    async fn begin_anew(&self, name: &Name, key: &[u8; 32]) {
         let view = self.gossip.view().await;
         let known = view.and_then(|it| it.members.into_iter().find(|it| it.name == *name));
         let head = self.gossip.head(name).await;
         let another = head.is_some_and(|it| !it.credential.starts_with(key));
         if another || known.is_some_and(|it| it.state == State::Removed) {
-            let now = (self.now)();
-            self.gossip.floor(self.authority.floor(name, &void_so_far(now), now)?).await;
+            self.floors.begin_anew(name).await;
         }
-        Ok(())
     }
 
     /// A member in the hub's own process, with a key that is made here.
@@ -158,8 +155,9 @@ impl FleetGossip {
     /// If the name is none, or no certificate can be made.
     pub async fn member(&self, member: &str, uid: &str) -> Result<Identity, GossipError> {
         let name = member_name(member)?;
-        let made = self.authority.identity(&name, &uid_of(uid), OWN_LIFE, (self.now)())?;
-        self.begin_anew(&name, &made.key.public()).await?;
+        let Floors { authority, now, .. } = &self.floors;
+        let made = authority.identity(&name, &uid_of(uid), OWN_LIFE, now())?;
+        self.begin_anew(&name, &made.key.public()).await;
         Ok(made)
     }
 
@@ -168,23 +166,21 @@ impl FleetGossip {
     /// # Errors
     /// If no certificate can be made.
     pub fn renewal(&self, member: &Identity) -> Result<Option<Issued>, GossipError> {
-        Ok(self.authority.renewal(member, OWN_LIFE, (self.now)())?)
+        let Floors { authority, now, .. } = &self.floors;
+        Ok(authority.renewal(member, authority.trust(now()), OWN_LIFE, now())?)
     }
 
     /// The fleet's keys that are trusted, the oldest first.
-    ///
-    /// # Errors
-    /// If a key cannot be used.
-    pub fn keys(&self) -> Result<Vec<KeyReport>, GossipError> {
-        Ok(self.keys.report()?)
+    pub fn keys(&self) -> Vec<KeyReport> {
+        self.rotation.report()
     }
 
-    /// Begins to change the fleet's key, durably.
+    /// Begins to rotate the fleet's key, durably.
     ///
     /// # Errors
-    /// If it is being changed already, or the keys cannot be written.
-    pub async fn change_key(&self) -> Result<Vec<KeyReport>, GossipError> {
-        Ok(self.keys.change().await?)
+    /// If it is being rotated already, or the keys cannot be written.
+    pub async fn rotate_key(&self) -> Result<Vec<KeyReport>, AuthorityError> {
+        self.rotation.begin().await
     }
 
     /// The fleet as the hub sees it, or as a member does; `None` if that one cannot be asked.
@@ -225,52 +221,24 @@ pub fn uid_of(text: &str) -> [u8; 16] {
     bytes
 }
 
-/// A floor; its serial is the time, which counts up whatever becomes of the disk. Who leaves the
-/// fleet is not revoked: it may come again by its name.
-pub(crate) fn floor(incarnation: u64, now: Timestamp) -> Floor {
-    Floor { serial: milliseconds(now), incarnation, revoked: false }
-}
-
-/// The floor that voids all that a member has said, and lets it begin above that.
-pub(crate) fn void_so_far(now: Timestamp) -> Floor {
-    floor(milliseconds(now), now)
-}
-
-fn milliseconds(now: Timestamp) -> u64 {
-    u64::try_from(now.as_millisecond()).unwrap_or(0)
-}
-
 /// Takes those out of the fleet whose Cluster is deleted.
-struct Registry {
-    hub: Shared,
-    gossip: Arc<Gossip>,
-    authority: Arc<Authority>,
-}
-
-impl Registry {
-    /// Removes, for ever, whose Cluster was there and is not any more: late news of it raises
-    /// nobody from the dead. Of a Cluster that this hub has never seen nothing follows: it may
-    /// have come back with an older store.
-    async fn remove_for_ever(self) {
-        let mut look = tokio::time::interval(LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut seen: BTreeSet<String> = BTreeSet::new();
-        loop {
-            look.tick().await;
-            let clusters = self.hub.cache.all(cluster::GROUP, "Cluster");
-            let now: BTreeSet<String> = clusters.into_iter().map(|it| it.0.name).collect();
-            for gone in seen.difference(&now) {
-                if let Some(name) = Name::new(gone) {
-                    let now = (self.hub.now)();
-                    let floor = self.authority.floor(&name, &floor(Floor::REMOVED, now), now);
-                    match floor {
-                        Ok(floor) => self.gossip.floor(floor).await,
-                        Err(error) => tracing::error!(%error, %name, "it cannot be removed"),
-                    }
-                }
+///
+/// For ever: late news of one raises nobody from the dead. Of a Cluster that this hub has never
+/// seen nothing follows: it may have come back with an older store.
+async fn remove_for_ever(hub: Shared, floors: Floors) {
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut seen: BTreeSet<String> = BTreeSet::new();
+    loop {
+        look.tick().await;
+        let clusters = hub.cache.all(cluster::GROUP, "Cluster");
+        let now: BTreeSet<String> = clusters.into_iter().map(|it| it.0.name).collect();
+        for gone in seen.difference(&now) {
+            if let Some(name) = Name::new(gone) {
+                floors.remove(&name).await;
             }
-            seen = now;
         }
+        seen = now;
     }
 }
 

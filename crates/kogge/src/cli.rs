@@ -68,6 +68,11 @@ impl Cli {
         }
     }
 
+    /// Whether it is to run beside a cluster all the time.
+    pub fn is_agent(&self) -> bool {
+        matches!(self.command, Command::Agent(_))
+    }
+
     pub async fn run(&self, out: &mut dyn Write) -> anyhow::Result<()> {
         match &self.command {
             Command::Up(args) => up::run(args, out).await,

@@ -13,7 +13,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use kogge_apiserver::pki;
 use kogge_hub::Recovering;
-use kogge_net::{check_keys, keys_file};
+use kogge_net::{check_keys, keys_file, share_a_key};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -127,10 +127,12 @@ impl HubIdentity {
             bail!("{} has a store, and it is not known of which hub; {HELP}", dir.display());
         }
         for (path, content) in files(dir).iter().zip(&content) {
-            if fs::read(path).is_ok_and(|it| it != *content) {
+            // After a rotation the one that is there goes on.
+            let goes_on = |it: &[u8]| it == content || share_a_key(it, content);
+            if fs::read(path).is_ok_and(|it| !goes_on(&it)) {
                 bail!(
                     "{} is another than the one in the identity given, of hub {own}: it is of \
-                     another fleet, or the identity was exported before it was changed; {HELP}",
+                     another fleet; {HELP}",
                     path.display()
                 );
             }

@@ -6,6 +6,7 @@ mod commands;
 mod data_dir;
 mod hub_identity;
 mod kubeconfig;
+mod memory;
 mod serving;
 mod stop;
 
@@ -15,6 +16,9 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
+    if cli.is_agent() {
+        memory::give_back_at_once();
+    }
     cli.log();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

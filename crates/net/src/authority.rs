@@ -8,7 +8,7 @@ mod keys;
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::{PoisonError, RwLock, RwLockReadGuard},
+    sync::{Mutex, PoisonError, RwLock, RwLockReadGuard},
     time::Duration,
 };
 
@@ -23,7 +23,7 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde::{Deserialize, Serialize};
 
 use self::keys::{FleetKey, FleetKeys};
-pub use self::keys::{KeyReport, check_keys, keys_file};
+pub use self::keys::{KeyReport, check_keys, keys_file, share_a_key};
 use crate::{
     identity::{Identity, MemberKey, is_by, signed_by},
     tls::expires,
@@ -37,14 +37,14 @@ const LATE_CLOCKS: Duration = Duration::from_hours(24);
 
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
-    #[error("could not read or write {path}")]
-    File { path: PathBuf, source: io::Error },
+    #[error("could not read or write {path}: {why}")]
+    File { path: PathBuf, why: io::Error },
     #[error("could not make a certificate")]
     Certificate(#[from] rcgen::Error),
     #[error("the fleet's key cannot be used: {0}")]
     Key(String),
-    #[error("the fleet's key is being changed already, until {0}")]
-    Changing(Timestamp),
+    #[error("the fleet's key is being rotated already, until {0}")]
+    Rotating(Timestamp),
 }
 
 /// What members trust: given to each with its certificate. Several authorities overlap while a
@@ -75,6 +75,8 @@ pub struct Authority {
     /// Where they are kept; none of those that are made for a moment.
     file: Option<PathBuf>,
     keys: RwLock<FleetKeys>,
+    /// Held while they are written, so that readers do not wait for the disk.
+    rotating: Mutex<()>,
 }
 
 impl Authority {
@@ -91,13 +93,13 @@ impl Authority {
         }
         let keys = FleetKeys::create(fleet, now)?;
         fs::create_dir_all(dir)
-            .map_err(|source| AuthorityError::File { path: dir.to_owned(), source })?;
+            .map_err(|why| AuthorityError::File { path: dir.to_owned(), why })?;
         keys.write(&path)?;
         Ok(Self::of(fleet, keys, Some(path)))
     }
 
     fn of(fleet: &str, keys: FleetKeys, file: Option<PathBuf>) -> Self {
-        Self { fleet: fleet.to_owned(), file, keys: RwLock::new(keys) }
+        Self { fleet: fleet.to_owned(), file, keys: RwLock::new(keys), rotating: Mutex::new(()) }
     }
 
     fn keys(&self) -> RwLockReadGuard<'_, FleetKeys> {
@@ -105,56 +107,47 @@ impl Authority {
     }
 
     /// Whom members trust.
-    ///
-    /// # Errors
-    /// If a key cannot be used.
-    pub fn trust(&self, now: Timestamp) -> Result<Trust, AuthorityError> {
+    pub fn trust(&self, now: Timestamp) -> Trust {
         let keys = self.keys();
-        Ok(Trust {
+        Trust {
             fleet: self.fleet.clone(),
             authorities: keys.trusted(now).map(|it| it.certificate.to_vec()).collect(),
-            keys: keys.trusted(now).map(FleetKey::public).collect::<Result<_, _>>()?,
-        })
-    }
-
-    /// Begins to change the key: the next is trusted from now on, and signs when all that was
-    /// issued until now, each for at most `life`, has been issued anew. Durable when this returns.
-    ///
-    /// # Errors
-    /// If it is being changed already, or the keys cannot be written: then nothing has changed.
-    pub fn change(&self, life: Duration, now: Timestamp) -> Result<(), AuthorityError> {
-        self.alter(|keys| keys.change(&self.fleet, life, now).map(|()| true))
-    }
-
-    /// Forgets keys that nobody trusts any more.
-    ///
-    /// # Errors
-    /// If the keys cannot be written.
-    pub fn forget(&self, now: Timestamp) -> Result<(), AuthorityError> {
-        self.alter(|keys| Ok(keys.forget(now)))
-    }
-
-    /// On disk first. `alter` says whether there is anything to write.
-    fn alter(
-        &self,
-        alter: impl FnOnce(&mut FleetKeys) -> Result<bool, AuthorityError>,
-    ) -> Result<(), AuthorityError> {
-        let mut kept = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        let mut keys = kept.clone();
-        if alter(&mut keys)? {
-            if let Some(file) = &self.file {
-                keys.write(file)?;
-            }
-            *kept = keys;
+            keys: keys.trusted(now).map(FleetKey::public).collect(),
         }
-        Ok(())
+    }
+
+    /// Whom the hub trusts: also what the last key has signed, though nobody is let in by it. Only
+    /// so it sees what others still have of it, and can put that right.
+    pub fn own_trust(&self, now: Timestamp) -> Trust {
+        let keys = self.keys().all().map(FleetKey::public).collect();
+        Trust { keys, ..self.trust(now) }
+    }
+
+    /// Begins to rotate the key: the next is trusted from now on, and signs once no certificate of
+    /// before counts any more, each of which lives for `life`. Durable when this returns.
+    ///
+    /// # Errors
+    /// If it is being rotated already, or the keys cannot be written.
+    pub fn rotate(&self, life: Duration, now: Timestamp) -> Result<(), AuthorityError> {
+        let _one = self.rotating.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.keys().clone();
+        keys.rotate(&self.fleet, life, now)?;
+        let mut failed = None;
+        if let Some(file) = &self.file
+            && let Err(error) = keys.write(file)
+        {
+            // It may have come as far as the file all the same.
+            keys = FleetKeys::read(file)?
+                .ok_or_else(|| error.to_string())
+                .map_err(AuthorityError::Key)?;
+            failed = Some(error);
+        }
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        failed.map_or(Ok(()), Err)
     }
 
     /// The keys that are trusted, the oldest first.
-    ///
-    /// # Errors
-    /// If a key cannot be used.
-    pub fn report(&self, now: Timestamp) -> Result<Vec<KeyReport>, AuthorityError> {
+    pub fn report(&self, now: Timestamp) -> Vec<KeyReport> {
         self.keys().report(now)
     }
 
@@ -165,19 +158,17 @@ impl Authority {
             return false;
         };
         let signed = signed_by::credential(&self.fleet, name.as_str(), &head.uid, key);
-        let by = |it: &FleetKey| it.public().is_ok_and(|key| is_by(&key, &signed, signature));
+        let by = |it: &FleetKey| is_by(&it.public(), &signed, signature);
         self.keys().trusted(now).any(by)
     }
 
     /// Whether a floor's record is by the key that signs now.
     #[must_use]
     pub fn has_signed(&self, floor: &[u8], now: Timestamp) -> bool {
-        let signed = |record: &RecordRef<'_>| {
-            let key = self.keys().signing(now).public().ok()?;
-            let signed = signed_by::hub(&self.fleet, record.signed());
-            Some(is_by(&key, &signed, record.signature()))
-        };
-        RecordRef::read(floor).ok().and_then(|it| signed(&it)).unwrap_or(false)
+        let key = self.keys().signing(now).public();
+        RecordRef::read(floor).is_ok_and(|record| {
+            is_by(&key, &signed_by::hub(&self.fleet, record.signed()), record.signature())
+        })
     }
 
     /// Admits a member: its name and identity are bound to its key for so long.
@@ -204,20 +195,14 @@ impl Authority {
         )?;
         let issuer = Issuer::from_ca_cert_der(&signing.certificate, signer)?;
         let certificate = params.signed_by(&subject, &issuer)?.der().to_vec();
-        let credential = self.credential(name, uid, key, now)?;
-        Ok(Issued { certificate, credential, trust: self.trust(now)? })
+        let credential = self.credential(name, uid, key, now);
+        Ok(Issued { certificate, credential, trust: self.trust(now) })
     }
 
-    fn credential(
-        &self,
-        name: &Name,
-        uid: &[u8; 16],
-        key: &[u8; 32],
-        now: Timestamp,
-    ) -> Result<Vec<u8>, AuthorityError> {
+    fn credential(&self, name: &Name, uid: &[u8; 16], key: &[u8; 32], now: Timestamp) -> Vec<u8> {
         let signed = signed_by::credential(&self.fleet, name.as_str(), uid, key);
-        let signature = self.keys().signing(now).pair()?.sign(&signed);
-        Ok([&key[..], signature.as_ref()].concat())
+        let signature = self.keys().signing(now).pair.sign(&signed);
+        [&key[..], signature.as_ref()].concat()
     }
 
     /// A member whose key is made here: the hub itself, and members in the hub's process.
@@ -233,14 +218,15 @@ impl Authority {
         Ok(Identity { name: name.clone(), uid: *uid, key, issued })
     }
 
-    /// What an identity was given, anew: where another key signs now or others are trusted, and when
-    /// two thirds of `life` are over.
+    /// What an identity was given, anew, and with this trust: where another key signs now or others
+    /// are trusted, and when two thirds of `life` are over.
     ///
     /// # Errors
     /// If no certificate can be made.
     pub fn renewal(
         &self,
         identity: &Identity,
+        trust: Trust,
         life: Duration,
         now: Timestamp,
     ) -> Result<Option<Issued>, AuthorityError> {
@@ -248,24 +234,16 @@ impl Authority {
         let key = key.public();
         let expires = expires(&issued.certificate.as_slice().into()).unwrap_or_default();
         let is_due = expires.as_secs().cast_signed() < (now + life / 3).as_second()
-            || issued.trust != self.trust(now)?
-            || issued.credential != self.credential(name, uid, &key, now)?;
-        is_due.then(|| self.issue(name, uid, &key, life, now)).transpose()
+            || issued.trust != trust
+            || issued.credential != self.credential(name, uid, &key, now);
+        let anew = || Ok(Issued { trust, ..self.issue(name, uid, &key, life, now)? });
+        is_due.then(anew).transpose()
     }
 
     /// The record of a floor: what removes a member, or admits it again.
-    ///
-    /// # Errors
-    /// If the key cannot be used.
-    pub fn floor(
-        &self,
-        name: &Name,
-        floor: &Floor,
-        now: Timestamp,
-    ) -> Result<Vec<u8>, AuthorityError> {
-        let key = self.keys().signing(now).pair()?;
-        Ok(floor
-            .seal(name.as_str(), |signed| signature(&key, &signed_by::hub(&self.fleet, signed))))
+    pub fn floor(&self, name: &Name, floor: &Floor, now: Timestamp) -> Vec<u8> {
+        let key = self.keys().signing(now).pair.clone();
+        floor.seal(name.as_str(), |signed| signature(&key, &signed_by::hub(&self.fleet, signed)))
     }
 }
 
@@ -303,44 +281,41 @@ mod tests {
         let name = Name::new("m1").unwrap();
         let mut member = authority.identity(&name, &[1; 16], LIFE, at(0)).unwrap();
         let mut changes = Vec::new();
-        for hour in 0..300 {
+        for hour in 0..500 {
             if hour == 20 {
-                authority.change(LIFE, at(hour)).unwrap();
+                authority.rotate(LIFE, at(hour)).unwrap();
             }
-            if let Some(issued) = authority.renewal(&member, LIFE, at(hour)).unwrap() {
+            let trust = authority.trust(at(hour));
+            if let Some(issued) = authority.renewal(&member, trust, LIFE, at(hour)).unwrap() {
                 let same = issued.credential == member.issued.credential;
                 changes.push((hour, same, issued.trust.keys.len()));
                 member.issued = issued;
             }
         }
-        let by_time = |from: u32, to: u32| {
-            let times = (1..).map(move |it| from + it * 17).take_while(move |it| *it < to);
-            times.map(|it| (it, true))
-        };
-        // At 20 both are trusted, at 44 the next signs, at 236 the last is trusted no more.
-        let want = by_time(0, 20).map(|it| (it.0, it.1, 1)).chain([(20, true, 2)]);
-        let want = want.chain(by_time(20, 44).map(|it| (it.0, it.1, 2))).chain([(44, false, 2)]);
-        let want = want.chain(by_time(44, 236).map(|it| (it.0, it.1, 2))).chain([(236, true, 1)]);
-        let want = want.chain(by_time(236, 300).map(|it| (it.0, it.1, 1)));
-        assert_eq!(changes, want.collect::<Vec<_>>());
+        // Every 17 hours, at 20 since both are trusted, at 212 since the next one signs, at 404 since
+        // the last one is trusted no more.
+        let mut want = Vec::new();
+        for (from, until, keys) in [(0, 20, 1), (20, 212, 2), (212, 404, 2), (404, 500, 1)] {
+            want.extend((from..until).step_by(17).map(|hour| (hour, hour != 212, keys)));
+        }
+        assert_eq!(changes, want[1..]);
+        assert_eq!(authority.own_trust(at(500)).keys.len(), 2);
     }
 
     #[test]
-    fn a_change_that_cannot_be_kept_has_not_begun() {
+    fn a_rotation_that_cannot_be_kept_has_not_begun() {
         let dir = tempfile::tempdir().unwrap();
         let gossip = dir.path().join("gossip");
         let authority = Authority::load_or_create(&gossip, "f", at(0)).unwrap();
-        let before = authority.report(at(0)).unwrap();
-        fs::remove_dir_all(&gossip).unwrap();
-        assert!(matches!(authority.change(LIFE, at(0)), Err(AuthorityError::File { .. })));
-        assert_eq!(authority.report(at(0)).unwrap(), before);
-        fs::create_dir(&gossip).unwrap();
-        authority.change(LIFE, at(0)).unwrap();
+        let before = authority.report(at(0));
+        let aside = dir.path().join("aside");
+        fs::rename(&gossip, &aside).unwrap();
+        assert!(authority.rotate(LIFE, at(0)).is_err());
+        assert_eq!(authority.report(at(0)), before);
+        fs::rename(&aside, &gossip).unwrap();
+        authority.rotate(LIFE, at(0)).unwrap();
         let again = Authority::load_or_create(&gossip, "f", at(1)).unwrap();
-        assert_eq!(again.report(at(1)).unwrap(), authority.report(at(1)).unwrap());
-        assert!(matches!(again.change(LIFE, at(1)), Err(AuthorityError::Changing(_))));
-        again.forget(at(300)).unwrap();
-        let left = Authority::load_or_create(&gossip, "f", at(300)).unwrap().report(at(300));
-        assert_eq!(left.unwrap()[0].id, authority.report(at(1)).unwrap()[1].id);
+        assert_eq!(again.report(at(1)), authority.report(at(1)));
+        assert!(matches!(again.rotate(LIFE, at(1)), Err(AuthorityError::Rotating(_))));
     }
 }

@@ -21,7 +21,9 @@ mod peer;
 mod report;
 mod tls;
 
-pub use authority::{Authority, AuthorityError, Issued, KeyReport, Trust, check_keys, keys_file};
+pub use authority::{
+    Authority, AuthorityError, Issued, KeyReport, Trust, check_keys, keys_file, share_a_key,
+};
 pub use carry::Carried;
 pub use gossip::{Gossip, Options, StartError};
 pub use identity::{Identity, MemberKey};

@@ -30,7 +30,7 @@ use crate::identity::Identity;
 pub(crate) const GRACE: Duration = Duration::from_hours(7 * 24);
 
 /// Of links that carry frames.
-const FRAMES: &[u8] = b"kogge-gossip/1";
+const FRAMES: &[u8] = b"kogge-gossip/2";
 
 /// Of TCP connections that are one stream to the hub.
 pub(crate) const CARRIED: &[u8] = b"kogge-carried/1";

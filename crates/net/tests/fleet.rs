@@ -19,6 +19,7 @@ use tokio::{
 
 const SOON: Duration = Duration::from_secs(30);
 const DAY: Duration = Duration::from_hours(24);
+const HOUR: Duration = Duration::from_hours(1);
 
 #[expect(clippy::disallowed_methods, reason = "certificates are judged by the real clock")]
 fn now() -> Timestamp {
@@ -164,16 +165,16 @@ async fn whom_the_hub_removes_is_cut_off_until_it_is_admitted_again() {
     }
     all_alive(&fleet).await;
     let floor = Floor { serial: 1, incarnation: Floor::REMOVED, revoked: true };
-    fleet[0].floor(authority.floor(&name("m2"), &floor, now()).unwrap()).await;
+    fleet[0].floor(authority.floor(&name("m2"), &floor, now())).await;
     sees(&fleet[1], "m2", State::Removed).await;
     // What a member signs for itself is no floor.
-    let forged = self::fleet("f").floor(&name("m1"), &floor, now()).unwrap();
+    let forged = self::fleet("f").floor(&name("m1"), &floor, now());
     fleet[1].floor(forged).await;
     sees(&fleet[0], "m1", State::Alive).await;
     // Admitted again and not there yet, it is not one that was taken out.
     assert!(is_taken_out(&fleet[1], "m2").await);
     let floor = Floor { serial: 2, incarnation: 1 << 40, revoked: false };
-    fleet[0].floor(authority.floor(&name("m2"), &floor, now()).unwrap()).await;
+    fleet[0].floor(authority.floor(&name("m2"), &floor, now())).await;
     wait_until_async(SOON, "m2 may come again", async || {
         (!is_taken_out(&fleet[1], "m2").await).then_some(())
     })
@@ -195,15 +196,16 @@ async fn a_fleet_goes_from_one_key_to_another_while_it_runs() {
     sees(&first, "m2", State::Alive).await;
     sees(&second, "m1", State::Alive).await;
 
-    // All trust both before anybody is signed by the new one.
-    authority.change(DAY, now()).unwrap();
+    // All trust both before anybody is signed by the new one, which began to sign an hour ago.
+    let signs = now() - HOUR;
+    let (before, over) = (signs - HOUR, signs + DAY * 8);
+    authority.rotate(DAY, signs - DAY * 8).unwrap();
     let issued = |of: &Identity, when: Timestamp, trusts: Timestamp| {
         let key = of.key.public();
         let issued = authority.issue(&of.name, &of.uid, &key, DAY, when).unwrap();
-        Issued { trust: authority.trust(trusts).unwrap(), ..issued }
+        Issued { trust: authority.trust(trusts), ..issued }
     };
-    let (signs, over) = (now() + DAY, now() + DAY * 10);
-    second.renew(issued(&b, now(), now())).await;
+    second.renew(issued(&b, before, before)).await;
     let by_new = issued(&a, signs, signs);
     first.renew(by_new.clone()).await;
     has_credential(&second, "m1", &by_new).await;
@@ -221,8 +223,8 @@ async fn a_fleet_goes_from_one_key_to_another_while_it_runs() {
 
     // And where the old one is not known, nothing of it is needed.
     let floor = Floor { serial: 1, incarnation: 1, revoked: false };
-    let old = authority.floor(&name("gone"), &floor, now()).unwrap();
-    assert!(authority.has_signed(&old, now()) && !authority.has_signed(&old, signs));
+    let old = authority.floor(&name("gone"), &floor, before);
+    assert!(authority.has_signed(&old, before) && !authority.has_signed(&old, signs));
     for (gossip, of) in [(&first, &a), (&second, &b), (&third, &c)] {
         let by_new = issued(of, signs, over);
         gossip.renew(by_new.clone()).await;
@@ -233,7 +235,7 @@ async fn a_fleet_goes_from_one_key_to_another_while_it_runs() {
     all_alive(&[&first, &second, &third, &fourth]).await;
     first.floor(old).await;
     let anew = Floor { serial: 2, ..floor };
-    first.floor(authority.floor(&name("gone"), &anew, signs).unwrap()).await;
+    first.floor(authority.floor(&name("gone"), &anew, signs)).await;
     wait_until_async(SOON, "the floor is known, by the new key alone", async || {
         let floors = fourth.floors().await;
         floors.iter().any(|it| authority.has_signed(it, signs)).then_some(())

@@ -1,11 +1,10 @@
-//! Where an admin sees which keys the fleet trusts (GET), and has the key changed (POST).
+//! Where an admin sees which keys the fleet trusts (GET), and has the key rotated (POST).
 
 use http::{Method, Response};
 use kogge_apiserver::{Body, User};
 use kogge_net::AuthorityError;
 
 use super::routes::{Routes, json_answer, refusal};
-use crate::gossip::GossipError;
 
 pub(super) async fn answer(routes: &Routes, user: &User, method: &Method) -> Response<Body> {
     if !user.is_master() {
@@ -16,15 +15,13 @@ pub(super) async fn answer(routes: &Routes, user: &User, method: &Method) -> Res
         Err(why) => return refusal(503, "ServiceUnavailable", why),
     };
     let keys = match *method {
-        Method::GET => gossip.keys(),
-        Method::POST => gossip.change_key().await,
+        Method::GET => Ok(gossip.keys()),
+        Method::POST => gossip.rotate_key().await,
         _ => return refusal(405, "MethodNotAllowed", "there is GET and POST"),
     };
     match keys {
         Ok(keys) => json_answer(&keys),
-        Err(error @ GossipError::Authority(AuthorityError::Changing(_))) => {
-            refusal(409, "Conflict", &error.to_string())
-        }
+        Err(error @ AuthorityError::Rotating(_)) => refusal(409, "Conflict", &error.to_string()),
         Err(error) => refusal(500, "InternalError", &error.to_string()),
     }
 }

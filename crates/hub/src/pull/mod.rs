@@ -42,7 +42,7 @@ pub const GOSSIP_PATH: &str = "/kogge/v1/gossip";
 /// Where an admin asks whether the hub waits for its state (GET), and says that it has it (POST).
 pub const RECOVERY_PATH: &str = "/kogge/v1/recovery";
 
-/// Where an admin asks which keys the fleet trusts (GET), and has its key changed (POST).
+/// Where an admin asks which keys the fleet trusts (GET), and has its key rotated (POST).
 pub const FLEET_KEY_PATH: &str = "/kogge/v1/fleet-key";
 
 /// Where an agent is let into the gossip: an [`Asking`] for an [`crate::Admission`].

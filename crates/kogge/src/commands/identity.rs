@@ -31,11 +31,12 @@ enum What {
     Export(Export),
     /// Show which of the fleet's keys are trusted, and which one signs
     Keys(OfHub),
-    /// Change the fleet's key while all of it runs
+    /// Rotate the fleet's key while all of it runs
     ///
-    /// The next key is trusted by all before it signs anything, in a day; the last one until nobody
-    /// shows what it has signed, a week and two days from now. Nothing restarts and nobody is asked again.
-    /// Afterwards export the identity anew: one without the next key is soon no member's hub.
+    /// The next key is trusted by all before it signs anything, eight days from now; the last one for
+    /// eight days more, until nothing that it has signed counts. Nothing restarts. Export the identity
+    /// again at once: a hub restored from one without the next key would take back who was removed
+    /// meanwhile, and soon no member obeys it. A key that was stolen goes on to be trusted as long.
     Rotate(OfHub),
     /// Say that a hub that lost its state has it again
     ///
@@ -98,11 +99,8 @@ async fn keys(args: &OfHub, out: &mut dyn Write) -> anyhow::Result<()> {
 async fn rotate(args: &OfHub, out: &mut dyn Write) -> anyhow::Result<()> {
     let hub = args.target.client().await?;
     let said = hub.post_bytes(FLEET_KEY_PATH, Vec::new()).await;
-    show(&said.context("could not change the fleet's key")?, out)?;
-    writeln!(
-        out,
-        "Now export the identity again, also while the hub runs: kogge identity export FILE"
-    )?;
+    show(&said.context("could not rotate the fleet's key")?, out)?;
+    writeln!(out, "Export the identity again at once: kogge identity export FILE")?;
     Ok(())
 }
 
@@ -113,7 +111,7 @@ fn show(said: &str, out: &mut dyn Write) -> anyhow::Result<()> {
     writeln!(out, "{:18}{:7}{:22}TRUSTED UNTIL", "KEY", "SIGNS", "SIGNS FROM")?;
     for key in keys {
         let signs = if key.signs { "yes" } else { "no" };
-        let until = key.trusted_until.map_or("it is changed".into(), |it| format!("{it:.0}"));
+        let until = key.trusted_until.map_or("no end".into(), |it| format!("{it:.0}"));
         let from = format!("{:.0}", key.signs_from);
         writeln!(out, "{:18}{signs:7}{from:22}{until}", key.id)?;
     }

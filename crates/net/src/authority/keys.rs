@@ -1,12 +1,16 @@
 //! The fleet's keys on disk, and which of them counts when.
 //!
-//! A fleet has one key, and two while it is changed: the next is trusted by all before it signs,
-//! and the last until nobody shows anything that it signed. All follows from the times that are
-//! kept with the keys, so a hub that was down meanwhile goes on where it should be.
+//! A fleet has one key, and two while one follows the other. A certificate counts for its life and
+//! a week of grace, so that is how long the next key is trusted before it signs, and the last one
+//! after it has signed for the last time: whoever shows a certificate that counts trusts all that
+//! others show. All follows from the times that are kept with the keys and from the hub's clock; so
+//! a hub that was down goes on where it should be, and one whose clock was wrong too: the last key
+//! stays in the file until the next rotation.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -53,6 +57,7 @@ struct Kept {
 pub(super) struct FleetKey {
     kept: Kept,
     pub pkcs8: Vec<u8>,
+    pub pair: Arc<Ed25519KeyPair>,
     pub certificate: CertificateDer<'static>,
 }
 
@@ -64,39 +69,36 @@ impl FleetKey {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         lives(&mut params, now, YEAR * 10);
-        let certificate = params.self_signed(&key)?.der().clone();
-        let pkcs8 = key.serialize_der();
-        let kept = Kept {
-            certificate: STANDARD.encode(&certificate),
-            key: STANDARD.encode(&pkcs8),
+        let certificate = params.self_signed(&key)?;
+        Self::open(Kept {
+            certificate: STANDARD.encode(certificate.der()),
+            key: STANDARD.encode(key.serialize_der()),
             signs_from,
             trusted_until: None,
-        };
-        Ok(Self { kept, pkcs8, certificate })
+        })
     }
 
     fn open(kept: Kept) -> Result<Self, AuthorityError> {
-        let bad = |field: &str| AuthorityError::Key(format!("{field} is not base64"));
-        let certificate = STANDARD.decode(&kept.certificate).map_err(|_| bad("certificate"))?;
-        let pkcs8 = STANDARD.decode(&kept.key).map_err(|_| bad("key"))?;
-        let certificate = CertificateDer::from(certificate);
-        let it = Self { kept, pkcs8, certificate };
-        let public = it.public()?;
-        let (_, read) = x509_parser::parse_x509_certificate(&it.certificate)
-            .map_err(|_| AuthorityError::Key("certificate is none in DER".to_owned()))?;
-        if *read.public_key().subject_public_key.data != public {
-            return Err(AuthorityError::Key("the certificate is of another key".to_owned()));
+        let bad = |what: &str| AuthorityError::Key(what.to_owned());
+        let certificate =
+            STANDARD.decode(&kept.certificate).map_err(|_| bad("certificate is not base64"))?;
+        let pkcs8 = STANDARD.decode(&kept.key).map_err(|_| bad("key is not base64"))?;
+        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&pkcs8)
+            .map_err(|it| AuthorityError::Key(it.to_string()))?;
+        let (_, read) = x509_parser::parse_x509_certificate(&certificate)
+            .map_err(|_| bad("certificate is none in DER"))?;
+        if *read.public_key().subject_public_key.data != public(&pair) {
+            return Err(bad("the certificate is of another key"));
         }
-        Ok(it)
+        Ok(Self { kept, pkcs8, pair: Arc::new(pair), certificate: certificate.into() })
     }
 
-    pub fn pair(&self) -> Result<Ed25519KeyPair, AuthorityError> {
-        Ed25519KeyPair::from_pkcs8_maybe_unchecked(&self.pkcs8)
-            .map_err(|it| AuthorityError::Key(it.to_string()))
+    pub fn public(&self) -> [u8; 32] {
+        public(&self.pair)
     }
 
-    pub fn public(&self) -> Result<[u8; 32], AuthorityError> {
-        self.pair().map(|it| public(&it))
+    fn is_trusted(&self, now: Timestamp) -> bool {
+        self.kept.trusted_until.is_none_or(|until| now < until)
     }
 }
 
@@ -114,21 +116,27 @@ impl FleetKeys {
         match fs::read(path) {
             Ok(bytes) => Self::parse(&bytes).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(AuthorityError::File { path: path.to_owned(), source }),
+            Err(why) => Err(AuthorityError::File { path: path.to_owned(), why }),
         }
     }
 
     pub fn parse(bytes: &[u8]) -> Result<Self, AuthorityError> {
         let kept: Vec<Kept> =
             serde_json::from_slice(bytes).map_err(|it| AuthorityError::Key(it.to_string()))?;
-        if kept.is_empty() {
+        let Some((last, before)) = kept.split_last() else {
             return Err(AuthorityError::Key("there is none".to_owned()));
+        };
+        let follow = kept.windows(2).all(|it| it[0].signs_from <= it[1].signs_from);
+        let end = before.iter().all(|it| it.trusted_until.is_some());
+        if !follow || !end || last.trusted_until.is_some() {
+            let why = "keys follow one another, and each but the last has a trustedUntil";
+            return Err(AuthorityError::Key(why.to_owned()));
         }
         kept.into_iter().map(FleetKey::open).collect::<Result<_, _>>().map(Self)
     }
 
     pub fn write(&self, path: &Path) -> Result<(), AuthorityError> {
-        let failed = |source| AuthorityError::File { path: path.to_owned(), source };
+        let failed = |why| AuthorityError::File { path: path.to_owned(), why };
         let kept: Vec<&Kept> = self.0.iter().map(|it| &it.kept).collect();
         let text = serde_json::to_vec_pretty(&kept).expect("keys are plain JSON");
         kogge_files::replace(path, &text).map_err(failed)
@@ -142,55 +150,62 @@ impl FleetKeys {
 
     /// Those that are trusted.
     pub fn trusted(&self, now: Timestamp) -> impl Iterator<Item = &FleetKey> {
-        self.0.iter().filter(move |it| it.kept.trusted_until.is_none_or(|until| now < until))
+        self.0.iter().filter(move |it| it.is_trusted(now))
     }
 
-    /// When the change that goes on is over.
-    pub fn changing_until(&self, now: Timestamp) -> Option<Timestamp> {
+    /// Those, and the last one although nobody trusts it any more.
+    pub fn all(&self) -> impl Iterator<Item = &FleetKey> {
+        self.0.iter()
+    }
+
+    /// When the rotation that goes on is over.
+    pub fn rotating_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.trusted(now).filter_map(|it| it.kept.trusted_until).max()
     }
 
-    /// One more key. What it signs counts for everybody who has had a certificate since now, so
-    /// it begins when all certificates of now are over; the last is trusted until those are over
-    /// that it signed until then, with their week of grace.
-    pub fn change(
+    /// One more key, and none but it and the one that signs. Certificates live for `life`.
+    pub fn rotate(
         &mut self,
         fleet: &str,
         life: Duration,
         now: Timestamp,
     ) -> Result<(), AuthorityError> {
-        if let Some(until) = self.changing_until(now) {
-            return Err(AuthorityError::Changing(until));
+        if let Some(until) = self.rotating_until(now) {
+            return Err(AuthorityError::Rotating(until));
         }
-        let next = FleetKey::create(fleet, now + life, now)?;
-        let last = self.0.last_mut().expect("there is one");
-        last.kept.trusted_until = Some(now + life * 2 + GRACE);
+        let signs_from = now + life + GRACE;
+        let next = FleetKey::create(fleet, signs_from, now)?;
+        self.0.retain(|it| it.is_trusted(now));
+        for last in &mut self.0 {
+            last.kept.trusted_until = Some(signs_from + life + GRACE);
+        }
         self.0.push(next);
         Ok(())
     }
 
-    /// Forgets whom nobody trusts; says whether there was one.
-    pub fn forget(&mut self, now: Timestamp) -> bool {
-        let before = self.0.len();
-        self.0.retain(|it| it.kept.trusted_until.is_none_or(|until| now < until));
-        self.0.len() < before
-    }
-
-    pub fn report(&self, now: Timestamp) -> Result<Vec<KeyReport>, AuthorityError> {
-        let signing = self.signing(now).public()?;
+    pub fn report(&self, now: Timestamp) -> Vec<KeyReport> {
+        let signing = self.signing(now).public();
         let report = |it: &FleetKey| {
-            let public = it.public()?;
-            let digest: [u8; 32] = Sha256::digest(public).into();
-            let first = digest.first_chunk().map_or(0, |it| u64::from_be_bytes(*it));
-            Ok(KeyReport {
-                id: format!("{first:016x}"),
+            let public = it.public();
+            let digest = Sha256::digest(public);
+            KeyReport {
+                id: digest.iter().take(8).fold(String::new(), |id, it| id + &format!("{it:02x}")),
                 signs: public == signing,
                 signs_from: it.kept.signs_from,
                 trusted_until: it.kept.trusted_until,
-            })
+            }
         };
         self.trusted(now).map(report).collect()
     }
+}
+
+/// Whether two files of keys have one in common: then they are of one fleet, before and after a
+/// rotation.
+#[must_use]
+pub fn share_a_key(one: &[u8], other: &[u8]) -> bool {
+    let keys = |bytes: &[u8]| FleetKeys::parse(bytes).ok();
+    let (Some(one), Some(other)) = (keys(one), keys(other)) else { return false };
+    one.all().any(|it| other.all().any(|other| other.public() == it.public()))
 }
 
 /// Whether that is the content of a file of the fleet's keys.
@@ -226,21 +241,24 @@ mod tests {
     fn the_next_key_is_trusted_before_it_signs_and_the_last_until_nobody_shows_it() {
         let mut keys = FleetKeys::create("f", at(0)).unwrap();
         assert_eq!(state(&keys, 1_000), (vec![0], 0));
-        keys.change("f", DAY, at(1_000)).unwrap();
+        keys.rotate("f", DAY, at(1_000)).unwrap();
+        let counts = 24 + 7 * 24;
+        let (signs, over) = (1_000 + counts, 1_000 + 2 * counts);
         assert_eq!(state(&keys, 1_000), (vec![0, 1], 0));
-        assert_eq!(state(&keys, 1_023), (vec![0, 1], 0));
-        assert_eq!(state(&keys, 1_024), (vec![0, 1], 1));
-        // A clock that went back.
-        assert_eq!(state(&keys, 1_010), (vec![0, 1], 0));
-        let over = 1_000 + 2 * 24 + 7 * 24;
+        assert_eq!(state(&keys, signs - 1), (vec![0, 1], 0));
+        assert_eq!(state(&keys, signs), (vec![0, 1], 1));
         assert_eq!(state(&keys, over - 1), (vec![0, 1], 1));
         assert_eq!(state(&keys, over), (vec![1], 1));
-        let early = keys.change("f", DAY, at(over - 1)).map_err(|it| it.to_string());
-        assert!(early.is_err_and(|it| it.contains("1970-02-20T15:00:00Z")));
-        assert!(!keys.forget(at(over - 1)) && keys.forget(at(over)));
-        assert_eq!(state(&keys, over), (vec![0], 0));
-        keys.change("f", DAY, at(over)).unwrap();
-        assert_eq!(keys.report(at(over)).unwrap().len(), 2);
+        // A clock that went back, from any time.
+        assert_eq!(state(&keys, 1_010), (vec![0, 1], 0));
+        let early = keys.rotate("f", DAY, at(over - 1)).map_err(|it| it.to_string());
+        assert_eq!(
+            early.unwrap_err(),
+            format!("the fleet's key is being rotated already, until {}", at(over))
+        );
+        keys.rotate("f", DAY, at(over)).unwrap();
+        assert_eq!(state(&keys, over), (vec![0, 1], 0));
+        assert_eq!(keys.report(at(over)).len(), 2);
     }
 
     #[test]
@@ -249,22 +267,33 @@ mod tests {
         let path = keys_file(dir.path());
         assert!(FleetKeys::read(&path).unwrap().is_none());
         let mut keys = FleetKeys::create("f", at(0)).unwrap();
-        keys.change("f", DAY, at(1)).unwrap();
+        keys.write(&path).unwrap();
+        let before = fs::read(&path).unwrap();
+        keys.rotate("f", DAY, at(1)).unwrap();
         keys.write(&path).unwrap();
         let read = FleetKeys::read(&path).unwrap().unwrap();
-        assert_eq!(read.report(at(1)).unwrap(), keys.report(at(1)).unwrap());
+        assert_eq!(read.report(at(1)), keys.report(at(1)));
 
         let other = FleetKeys::create("f", at(0)).unwrap();
-        let mut mixed = keys.0[0].kept.clone();
-        mixed.key = other.0[0].kept.key.clone();
-        let mixed = serde_json::to_vec(&[mixed]).unwrap();
-        for (bytes, want) in [
-            (&b"[]"[..], "there is none"),
-            (b"{}", "expected a sequence"),
-            (&mixed, "the certificate is of another key"),
+        other.write(&path).unwrap();
+        let theirs = fs::read(&path).unwrap();
+        keys.write(&path).unwrap();
+        let after = fs::read(&path).unwrap();
+        assert!(share_a_key(&before, &after) && !share_a_key(&before, &theirs));
+
+        let kept = |at: usize| keys.0[at].kept.clone();
+        let mixed = Kept { key: other.0[0].kept.key.clone(), ..kept(1) };
+        let follow = "keys follow one another";
+        for (spoilt, want) in [
+            (vec![], "there is none"),
+            (vec![mixed], "the certificate is of another key"),
+            (vec![kept(1), kept(0)], follow),
+            (vec![kept(0)], follow),
+            (vec![kept(1), kept(1)], follow),
         ] {
-            let why = check_keys(bytes).unwrap_err().to_string();
+            let why = check_keys(&serde_json::to_vec(&spoilt).unwrap()).unwrap_err().to_string();
             assert!(why.contains(want), "{why}");
         }
+        assert!(check_keys(b"{}").unwrap_err().to_string().contains("expected a sequence"));
     }
 }

@@ -1,0 +1,99 @@
+//! The hub's word on which lives of a member are void: what takes it out, lets it begin anew, and
+//! keeps that said by the key that signs now.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kogge_gossip::{Floor, Name, RecordRef};
+use kogge_net::{Authority, Gossip};
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Floors {
+    pub gossip: Arc<Gossip>,
+    pub authority: Arc<Authority>,
+    pub now: fn() -> Timestamp,
+}
+
+impl Floors {
+    /// Takes a member out, until it is let in again. Its key is not revoked: it may come again by
+    /// its name.
+    pub async fn remove(&self, name: &Name) {
+        self.set(name, Floor::REMOVED).await;
+    }
+
+    /// Voids all that a member has said, and lets it begin above that.
+    pub async fn begin_anew(&self, name: &Name) {
+        let view = self.gossip.view().await;
+        let known = view.and_then(|it| it.members.into_iter().find(|it| it.name == *name));
+        let said = known.map_or(0, |it| it.incarnation);
+        // Above all lives of a member that has lost its disk, too.
+        self.set(name, milliseconds((self.now)()).max(said)).await;
+    }
+
+    async fn set(&self, name: &Name, incarnation: u64) {
+        let records = self.gossip.floors().await;
+        let known = records.iter().filter_map(|it| read(it)).find(|it| it.0 == *name);
+        self.put(name, known.map(|it| it.1), incarnation).await;
+    }
+
+    /// Says again, by the key that signs now, what another has signed.
+    pub async fn sign_again(&self) {
+        for record in self.gossip.floors().await {
+            if !self.authority.has_signed(&record, (self.now)())
+                && let Some((name, known)) = read(&record)
+            {
+                self.put(&name, Some(known), known.incarnation).await;
+            }
+        }
+    }
+
+    async fn put(&self, name: &Name, known: Option<Floor>, incarnation: u64) {
+        let now = (self.now)();
+        let floor = next(known, incarnation, milliseconds(now));
+        self.gossip.floor(self.authority.floor(name, &floor, now)).await;
+    }
+}
+
+/// The floor that counts from now on. Its serial is the time, which counts up whatever becomes of
+/// the disk, and more than that of the one that is known, whatever the clock did.
+fn next(known: Option<Floor>, incarnation: u64, milliseconds: u64) -> Floor {
+    let serial = known.map_or(0, |it| it.serial.saturating_add(1)).max(milliseconds);
+    Floor {
+        serial,
+        incarnation,
+        revoked: known.is_some_and(|it| it.revoked && it.incarnation == incarnation),
+    }
+}
+
+fn read(record: &[u8]) -> Option<(Name, Floor)> {
+    let record = RecordRef::read(record).ok()?;
+    Some((Name::new(record.name)?, Floor::read(record.stamp, record.body).ok()?))
+}
+
+fn milliseconds(now: Timestamp) -> u64 {
+    u64::try_from(now.as_millisecond()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_floor_counts_whatever_the_clock_did() {
+        let floor = |serial, incarnation| Floor { serial, incarnation, revoked: false };
+        for (known, now, want) in [
+            (None, 7, 7),
+            (Some(floor(3, Floor::REMOVED)), 7, 7),
+            (Some(floor(7, Floor::REMOVED)), 7, 8),
+            // Set by a clock that was ahead.
+            (Some(floor(900, 5)), 7, 901),
+            (Some(floor(u64::MAX, 5)), 7, u64::MAX),
+        ] {
+            assert_eq!(next(known, 9, now), floor(want, 9));
+        }
+        let revoked = Floor { revoked: true, ..floor(3, Floor::REMOVED) };
+        assert!(next(Some(revoked), Floor::REMOVED, 7).revoked, "signed again, it is as it was");
+        assert!(!next(Some(revoked), 9, 7).revoked, "let in again, it is not");
+    }
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kogge_gossip::{Floor, Name, RecordRef};
 use kogge_net::{Authority, Gossip};
+use tokio::sync::Mutex;
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -13,32 +14,53 @@ pub(crate) struct Floors {
     pub gossip: Arc<Gossip>,
     pub authority: Arc<Authority>,
     pub now: fn() -> Timestamp,
+    /// Held from reading what is known to saying what follows: nobody's word is lost.
+    one: Arc<Mutex<()>>,
 }
 
 impl Floors {
+    pub fn new(gossip: Arc<Gossip>, authority: Arc<Authority>, now: fn() -> Timestamp) -> Self {
+        Self { gossip, authority, now, one: Arc::default() }
+    }
+
     /// Takes a member out, until it is let in again. Its key is not revoked: it may come again by
     /// its name.
     pub async fn remove(&self, name: &Name) {
-        self.set(name, Floor::REMOVED).await;
+        let _one = self.one.lock().await;
+        self.put(name, self.known(name).await, Floor::REMOVED).await;
     }
 
-    /// Voids all that a member has said, and lets it begin above that.
+    /// Voids all that a member has said, and lets it begin above that, also one that was removed.
     pub async fn begin_anew(&self, name: &Name) {
+        let _one = self.one.lock().await;
+        self.void(name, self.known(name).await).await;
+    }
+
+    /// The same, but who was removed stays so.
+    pub async fn forget(&self, name: &Name) {
+        let _one = self.one.lock().await;
+        let known = self.known(name).await;
+        if known.is_none_or(|it| it.incarnation != Floor::REMOVED) {
+            self.void(name, known).await;
+        }
+    }
+
+    async fn void(&self, name: &Name, floor: Option<Floor>) {
         let view = self.gossip.view().await;
         let known = view.and_then(|it| it.members.into_iter().find(|it| it.name == *name));
         let said = known.map_or(0, |it| it.incarnation);
         // Above all lives of a member that has lost its disk, too.
-        self.set(name, milliseconds((self.now)()).max(said)).await;
+        self.put(name, floor, milliseconds((self.now)()).max(said)).await;
     }
 
-    async fn set(&self, name: &Name, incarnation: u64) {
+    async fn known(&self, name: &Name) -> Option<Floor> {
         let records = self.gossip.floors().await;
-        let known = records.iter().filter_map(|it| read(it)).find(|it| it.0 == *name);
-        self.put(name, known.map(|it| it.1), incarnation).await;
+        records.iter().filter_map(|it| read(it)).find(|it| it.0 == *name).map(|it| it.1)
     }
 
     /// Says again, by the key that signs now, what another has signed.
     pub async fn sign_again(&self) {
+        let _one = self.one.lock().await;
         for record in self.gossip.floors().await {
             if !self.authority.has_signed(&record, (self.now)())
                 && let Some((name, known)) = read(&record)

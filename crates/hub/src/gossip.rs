@@ -112,7 +112,7 @@ impl FleetGossip {
         if gossip.advertised().await.is_empty() {
             tracing::warn!("nobody can dial the hub's gossip: name the hub with --name");
         }
-        let floors = Floors { gossip: gossip.clone(), authority: Arc::new(authority), now };
+        let floors = Floors::new(gossip.clone(), Arc::new(authority), now);
         let rotation = Arc::new(Rotation::new(floors.clone(), identity));
         let mut tasks = JoinSet::new();
         tasks.spawn(rotation.clone().run());

@@ -8,9 +8,10 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
+use kogge_gossip::State as Seen;
 use kogge_net::{AuthorityError, Identity, KeyReport};
 use tokio::{
-    sync::Mutex,
+    sync::{Mutex, Notify},
     time::{Instant, MissedTickBehavior},
 };
 
@@ -32,6 +33,7 @@ const JUMP: Duration = Duration::from_mins(5);
 pub(crate) struct Rotation {
     floors: Floors,
     state: Mutex<State>,
+    begun: Notify,
 }
 
 struct State {
@@ -45,7 +47,8 @@ struct State {
 impl Rotation {
     pub fn new(floors: Floors, identity: Identity) -> Self {
         let steady = Steady::new(Instant::now(), (floors.now)());
-        Self { floors, state: Mutex::new(State { identity, steady, signing: None }) }
+        let state = Mutex::new(State { identity, steady, signing: None });
+        Self { floors, state, begun: Notify::new() }
     }
 
     /// The keys that are trusted.
@@ -65,7 +68,7 @@ impl Rotation {
         for next in keys.iter().filter(|it| !it.signs) {
             tracing::info!(key = next.id, from = %next.signs_from, "the fleet's next key will sign");
         }
-        self.tend().await;
+        self.begun.notify_one();
         Ok(keys)
     }
 
@@ -74,20 +77,24 @@ impl Rotation {
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            look.tick().await;
+            tokio::select! {
+                _ = look.tick() => {}
+                () = self.begun.notified() => {}
+            }
             self.tend().await;
         }
     }
 
     async fn tend(&self) {
-        let Floors { gossip, authority, now } = &self.floors;
-        let now = now();
+        let Floors { gossip, authority, now, .. } = &self.floors;
         let mut state = self.state.lock().await;
+        let now = now();
         let trust = authority.own_trust(now);
+        let keys = trust.keys.len();
         match authority.renewal(&state.identity, trust, OWN_LIFE, now) {
             Ok(Some(anew)) => {
-                state.identity.issued = anew.clone();
-                gossip.renew(anew).await;
+                gossip.renew(anew.clone()).await;
+                state.identity.issued = anew;
             }
             Ok(None) => {}
             Err(error) => tracing::error!(%error, "the hub's certificate is not renewed"),
@@ -99,8 +106,11 @@ impl Rotation {
             }
             state.signing = signing;
         }
-        self.floors.sign_again().await;
-        if state.steady.since(Instant::now(), now) >= STEADY {
+        if 1 < keys {
+            self.floors.sign_again().await;
+        }
+        let steady = state.steady.since(Instant::now(), now);
+        if authority.trust(now).keys.len() < keys && STEADY <= steady {
             self.void_strangers(now).await;
         }
     }
@@ -108,11 +118,12 @@ impl Rotation {
     async fn void_strangers(&self, now: Timestamp) {
         let Floors { gossip, authority, .. } = &self.floors;
         let Some(view) = gossip.view().await else { return };
-        for member in view.members.iter().filter(|it| !it.removed) {
+        // Who is there has shown a certificate that counts.
+        for member in view.members.iter().filter(|it| it.state == Seen::Dead) {
             let Some(head) = gossip.head(&member.name).await else { continue };
             if !authority.has_admitted(&member.name, &head, now) {
                 tracing::info!(member = %member.name, "no key of the fleet vouches for it any more");
-                self.floors.begin_anew(&member.name).await;
+                self.floors.forget(&member.name).await;
             }
         }
     }
@@ -211,7 +222,7 @@ mod tests {
         let seeds = vec![gossip_of_hub.address().to_string()];
         let eu = authority.identity(&name("eu"), &[2; 16], LIFE, now()).unwrap();
         let eu = gossip(eu, seeds).await;
-        let floors = Floors { gossip: gossip_of_hub.clone(), authority: authority.clone(), now };
+        let floors = Floors::new(gossip_of_hub.clone(), authority.clone(), now);
         let rotation = Rotation::new(floors.clone(), hub);
         floors.remove(&name("gone")).await;
         wait_until_async(SOON, "eu is known to the hub, and to eu that one is gone", async || {
@@ -235,6 +246,14 @@ mod tests {
 
         // The last key is trusted no more, and nobody has heard of eu since.
         drop(eu);
+        wait_until_async(SOON, "eu is dead", async || {
+            let members = gossip_of_hub.view().await?.members;
+            let dead = |it: &kogge_gossip::MemberView| {
+                it.name.as_str() == "eu" && it.state == kogge_gossip::State::Dead
+            };
+            members.iter().any(dead).then_some(())
+        })
+        .await;
         AHEAD.store(17 * 24, Ordering::Relaxed);
         rotation.tend().await;
         assert!(gossip_of_hub.head(&name("eu")).await.is_some(), "the clock is not steady yet");

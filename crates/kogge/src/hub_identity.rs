@@ -13,7 +13,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use kogge_apiserver::pki;
 use kogge_hub::Recovering;
-use kogge_net::{check_keys, keys_file, share_a_key};
+use kogge_net::{check_keys, is_later, keys_file, share_a_key};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -127,12 +127,12 @@ impl HubIdentity {
             bail!("{} has a store, and it is not known of which hub; {HELP}", dir.display());
         }
         for (path, content) in files(dir).iter().zip(&content) {
-            // After a rotation the one that is there goes on.
+            // Before and after a rotation: the later one stays.
             let goes_on = |it: &[u8]| it == content || share_a_key(it, content);
             if fs::read(path).is_ok_and(|it| !goes_on(&it)) {
                 bail!(
                     "{} is another than the one in the identity given, of hub {own}: it is of \
-                     another fleet; {HELP}",
+                     another fleet, or its keys were rotated since the identity was exported; {HELP}",
                     path.display()
                 );
             }
@@ -156,10 +156,10 @@ impl HubIdentity {
     }
 }
 
-/// Writes what is not there of an identity.
+/// Writes what is not there of an identity, and the later keys of a fleet over the earlier ones.
 fn fill(dir: &Path, id: Uuid, content: &[Vec<u8>; 3]) -> anyhow::Result<()> {
     for (path, content) in files(dir).iter().zip(content) {
-        if !path.exists() {
+        if fs::read(path).map_or(true, |it| is_later(content, &it)) {
             write_private(path, content)?;
         }
     }
@@ -266,6 +266,26 @@ mod tests {
         fs::remove_file(dir.path().join("hub/gossip/fleet.json")).expect("removed");
         one.place(dir.path()).expect("what is lacking is written");
         assert_eq!(HubIdentity::of(dir.path()).expect("there"), one);
+    }
+
+    #[test]
+    fn before_and_after_a_rotation_the_later_keys_stay() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let before = some(1);
+        before.place(dir.path()).expect("it is empty");
+        let (gossip, now) = (dir.path().join("hub/gossip"), Timestamp::UNIX_EPOCH);
+        let fleet = kogge_net::Authority::load_or_create(&gossip, &before.id, now).expect("there");
+        fleet.rotate(std::time::Duration::from_hours(24), now).expect("written");
+        let after = HubIdentity::of(dir.path()).expect("there");
+        assert_ne!(after, before);
+        before.place(dir.path()).expect("it is the same hub's");
+        assert_eq!(HubIdentity::of(dir.path()).expect("there"), after);
+        // A directory that was put back from before the rotation.
+        write_private(&keys_file(&gossip), &STANDARD.decode(&before.fleet_keys).expect("base64"))
+            .expect("written");
+        assert_eq!(HubIdentity::of(dir.path()).expect("there"), before);
+        after.place(dir.path()).expect("it is the same hub's");
+        assert_eq!(HubIdentity::of(dir.path()).expect("there"), after);
     }
 
     #[test]

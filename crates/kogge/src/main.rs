@@ -16,8 +16,10 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    if cli.is_agent() {
-        memory::give_back_at_once();
+    if cli.is_agent()
+        && let Err(error) = memory::give_back_at_once()
+    {
+        return failed(&anyhow::Error::new(error).context("could not begin"));
     }
     cli.log();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

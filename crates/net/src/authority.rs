@@ -23,7 +23,7 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde::{Deserialize, Serialize};
 
 use self::keys::{FleetKey, FleetKeys};
-pub use self::keys::{KeyReport, check_keys, keys_file, share_a_key};
+pub use self::keys::{KeyReport, check_keys, is_later, keys_file, share_a_key};
 use crate::{
     identity::{Identity, MemberKey, is_by, signed_by},
     tls::expires,

@@ -177,6 +177,8 @@ impl FleetKeys {
         let next = FleetKey::create(fleet, signs_from, now)?;
         self.0.retain(|it| it.is_trusted(now));
         for last in &mut self.0 {
+            // Made by a clock that was ahead, it has signed all the same.
+            last.kept.signs_from = last.kept.signs_from.min(now);
             last.kept.trusted_until = Some(signs_from + life + GRACE);
         }
         self.0.push(next);
@@ -221,6 +223,16 @@ pub fn keys_file(dir: &Path) -> PathBuf {
     dir.join("fleet.json")
 }
 
+/// Whether the first of two files of keys that share one is the later.
+#[must_use]
+pub fn is_later(one: &[u8], other: &[u8]) -> bool {
+    let last = |bytes: &[u8]| {
+        let keys = FleetKeys::parse(bytes).ok()?;
+        keys.all().last().map(|it| it.kept.signs_from)
+    };
+    last(other) < last(one)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,6 +271,14 @@ mod tests {
         keys.rotate("f", DAY, at(over)).unwrap();
         assert_eq!(state(&keys, over), (vec![0, 1], 0));
         assert_eq!(keys.report(at(over)).len(), 2);
+
+        // Made by a clock that was ahead.
+        let mut keys = FleetKeys::create("f", at(9_000)).unwrap();
+        keys.rotate("f", DAY, at(0)).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        keys.write(&keys_file(dir.path())).unwrap();
+        let read = FleetKeys::read(&keys_file(dir.path())).unwrap().unwrap();
+        assert_eq!(state(&read, 0), (vec![0, 1], 0));
     }
 
     #[test]
@@ -280,6 +300,7 @@ mod tests {
         keys.write(&path).unwrap();
         let after = fs::read(&path).unwrap();
         assert!(share_a_key(&before, &after) && !share_a_key(&before, &theirs));
+        assert!(is_later(&after, &before) && !is_later(&before, &after));
 
         let kept = |at: usize| keys.0[at].kept.clone();
         let mixed = Kept { key: other.0[0].kept.key.clone(), ..kept(1) };

@@ -129,12 +129,15 @@ pub fn plan<'a>(
     order.sort_by(|a, b| a.id.cmp(&b.id));
     let turn = next_turn(now, recent);
     let mut planner = Planner { now, fleet, settings, budget: 0, turn, moves: Moves::default() };
-    let afoot = order.iter().filter(|it| planner.is_afoot(it)).count();
+    let due: Vec<Due> = order.iter().map(|it| planner.due(it)).collect();
+    // With those that have to leave now, and those that left just now, the rate is measured.
+    let afoot = |(it, due): &(&&Placed, &Due)| !due.is_empty() || planner.has_left_lately(it);
+    let afoot = order.iter().zip(&due).filter(afoot).count();
     let share = afoot.checked_div(settings.share_a_second).unwrap_or(0);
     planner.budget = settings.moves_a_second.max(share).saturating_sub(spent);
     // Who has to leave goes before who may return.
-    for it in &order {
-        planner.leave(it, elsewhere);
+    for (it, due) in order.iter().zip(due) {
+        planner.leave(it, due, elsewhere);
     }
     for it in order {
         planner.follow(it);
@@ -148,6 +151,9 @@ fn next_turn(now: Millis, recent: &[Millis]) -> Millis {
     oldest.unwrap_or(&now) + 1_000
 }
 
+/// The clusters that a template has to leave now, and why.
+type Due = BTreeMap<String, String>;
+
 struct Planner<'a> {
     now: Millis,
     fleet: &'a Fleet,
@@ -158,15 +164,13 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// It has to leave now, or has left just now: with those the rate is measured.
-    fn is_afoot(&self, placed: &Placed) -> bool {
-        let has_left = |it: &Task| self.now - it.since < LATELY;
-        placed.tasks.iter().any(has_left)
-            || placed.clusters.iter().any(|it| matches!(self.judge(placed, it), Some(Ok(_))))
+    fn has_left_lately(&self, placed: &Placed) -> bool {
+        placed.tasks.iter().any(|it| self.now - it.since < LATELY)
     }
 
-    fn leave(&mut self, placed: &Placed, elsewhere: &Elsewhere<'_>) {
-        let mut due: BTreeMap<String, String> = BTreeMap::new();
+    /// What it has to leave now, if there is a turn and room elsewhere.
+    fn due(&mut self, placed: &Placed) -> Due {
+        let mut due = Due::new();
         let mut held = None;
         for cluster in &placed.clusters {
             if placed.tasks.iter().any(|it| it.from == *cluster) {
@@ -188,8 +192,12 @@ impl Planner<'_> {
             for cluster in due.keys() {
                 self.say(placed, cluster, Verdict::Held(guard));
             }
-            return;
+            return Due::new();
         }
+        due
+    }
+
+    fn leave(&mut self, placed: &Placed, due: Due, elsewhere: &Elsewhere<'_>) {
         if due.is_empty() {
             return;
         }

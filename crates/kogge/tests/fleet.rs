@@ -285,8 +285,13 @@ fn without_hub(fleet: &mut Fleet, cast: &Cast) {
         fleet.hub.kubectl.ok(&["get", "cluster", of, "-o", &path])
     };
     let nodes = fleet.member(&grows).kubectl.ok(&["get", "nodes", "-o", "name"]).lines().count();
-    assert_eq!(counted(&grows, "totalNum"), nodes.to_string());
-    assert_ne!(counted(&breaks, "readyNum"), counted(&breaks, "totalNum"));
+    // Until the first report, a Cluster shows what the hub knew before it was killed.
+    wait_until(SOON, "the nodes that came meanwhile are counted", || {
+        (counted(&grows, "totalNum") == nodes.to_string()).then_some(())
+    });
+    wait_until(SOON, "so is the one that broke", || {
+        (counted(&breaks, "readyNum") != counted(&breaks, "totalNum")).then_some(())
+    });
     let late = now() + Duration::from_secs(10);
     until(late);
     assert_eq!(names.iter().map(|it| mark(fleet, it)).collect::<Vec<_>>(), marks);

@@ -4,6 +4,7 @@
 //! In a data directory: `hub/id`, `hub/pki/ca.{crt,key}`, `hub/gossip/fleet.json`.
 
 use std::{
+    cmp::Ordering,
     fmt, fs, io,
     path::{Path, PathBuf},
 };
@@ -13,7 +14,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use kogge_apiserver::pki;
 use kogge_hub::Recovering;
-use kogge_net::{check_keys, is_later, keys_file, share_a_key};
+use kogge_net::{check_keys, compare_keys, keys_file};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -128,7 +129,7 @@ impl HubIdentity {
         }
         for (path, content) in files(dir).iter().zip(&content) {
             // Before and after a rotation: the later one stays.
-            let goes_on = |it: &[u8]| it == content || share_a_key(it, content);
+            let goes_on = |it: &[u8]| it == content || compare_keys(it, content).is_some();
             if fs::read(path).is_ok_and(|it| !goes_on(&it)) {
                 bail!(
                     "{} is another than the one in the identity given, of hub {own}: it is of \
@@ -159,7 +160,14 @@ impl HubIdentity {
 /// Writes what is not there of an identity, and the later keys of a fleet over the earlier ones.
 fn fill(dir: &Path, id: Uuid, content: &[Vec<u8>; 3]) -> anyhow::Result<()> {
     for (path, content) in files(dir).iter().zip(content) {
-        if fs::read(path).map_or(true, |it| is_later(content, &it)) {
+        let is_due = match fs::read(path) {
+            Ok(there) => compare_keys(content, &there) == Some(Ordering::Greater),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            Err(error) => {
+                return Err(error).with_context(|| format!("could not read {}", path.display()));
+            }
+        };
+        if is_due {
             write_private(path, content)?;
         }
     }

@@ -23,7 +23,7 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde::{Deserialize, Serialize};
 
 use self::keys::{FleetKey, FleetKeys};
-pub use self::keys::{KeyReport, check_keys, is_later, keys_file, share_a_key};
+pub use self::keys::{KeyReport, check_keys, compare_keys, keys_file};
 use crate::{
     identity::{Identity, MemberKey, is_by, signed_by},
     tls::expires,
@@ -132,18 +132,15 @@ impl Authority {
         let _one = self.rotating.lock().unwrap_or_else(PoisonError::into_inner);
         let mut keys = self.keys().clone();
         keys.rotate(&self.fleet, life, now)?;
-        let mut failed = None;
-        if let Some(file) = &self.file
-            && let Err(error) = keys.write(file)
-        {
+        let written = self.file.as_ref().map_or(Ok(()), |file| keys.write(file));
+        if written.is_err() {
             // It may have come as far as the file all the same.
-            keys = FleetKeys::read(file)?
-                .ok_or_else(|| error.to_string())
-                .map_err(AuthorityError::Key)?;
-            failed = Some(error);
+            let there = self.file.as_ref().map_or(Ok(None), |file| FleetKeys::read(file));
+            let Ok(Some(there)) = there else { return written };
+            keys = there;
         }
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
-        failed.map_or(Ok(()), Err)
+        written
     }
 
     /// The keys that are trusted, the oldest first.

@@ -22,8 +22,7 @@ mod report;
 mod tls;
 
 pub use authority::{
-    Authority, AuthorityError, Issued, KeyReport, Trust, check_keys, is_later, keys_file,
-    share_a_key,
+    Authority, AuthorityError, Issued, KeyReport, Trust, check_keys, compare_keys, keys_file,
 };
 pub use carry::Carried;
 pub use gossip::{Gossip, Options, StartError};

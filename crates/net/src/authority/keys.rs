@@ -8,6 +8,7 @@
 //! stays in the file until the next rotation.
 
 use std::{
+    cmp::Ordering,
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -201,13 +202,15 @@ impl FleetKeys {
     }
 }
 
-/// Whether two files of keys have one in common: then they are of one fleet, before and after a
-/// rotation.
+/// How two files of keys that are of one fleet stand to each other: the later one has been rotated
+/// since. `None` if they have no key in common.
 #[must_use]
-pub fn share_a_key(one: &[u8], other: &[u8]) -> bool {
-    let keys = |bytes: &[u8]| FleetKeys::parse(bytes).ok();
-    let (Some(one), Some(other)) = (keys(one), keys(other)) else { return false };
-    one.all().any(|it| other.all().any(|other| other.public() == it.public()))
+pub fn compare_keys(one: &[u8], other: &[u8]) -> Option<Ordering> {
+    let (one, other) = (FleetKeys::parse(one).ok()?, FleetKeys::parse(other).ok()?);
+    let of_other: Vec<[u8; 32]> = other.all().map(FleetKey::public).collect();
+    let share = one.all().any(|it| of_other.contains(&it.public()));
+    let last = |keys: &FleetKeys| keys.all().last().map(|it| it.kept.signs_from);
+    share.then(|| last(&one).cmp(&last(&other)))
 }
 
 /// Whether that is the content of a file of the fleet's keys.
@@ -221,16 +224,6 @@ pub fn check_keys(bytes: &[u8]) -> Result<(), AuthorityError> {
 /// The file of the fleet's keys in a directory of gossip.
 pub fn keys_file(dir: &Path) -> PathBuf {
     dir.join("fleet.json")
-}
-
-/// Whether the first of two files of keys that share one is the later.
-#[must_use]
-pub fn is_later(one: &[u8], other: &[u8]) -> bool {
-    let last = |bytes: &[u8]| {
-        let keys = FleetKeys::parse(bytes).ok()?;
-        keys.all().last().map(|it| it.kept.signs_from)
-    };
-    last(other) < last(one)
 }
 
 #[cfg(test)]
@@ -299,8 +292,10 @@ mod tests {
         let theirs = fs::read(&path).unwrap();
         keys.write(&path).unwrap();
         let after = fs::read(&path).unwrap();
-        assert!(share_a_key(&before, &after) && !share_a_key(&before, &theirs));
-        assert!(is_later(&after, &before) && !is_later(&before, &after));
+        assert_eq!(compare_keys(&after, &before), Some(Ordering::Greater));
+        assert_eq!(compare_keys(&before, &after), Some(Ordering::Less));
+        assert_eq!(compare_keys(&before, &before), Some(Ordering::Equal));
+        assert_eq!(compare_keys(&before, &theirs), None);
 
         let kept = |at: usize| keys.0[at].kept.clone();
         let mixed = Kept { key: other.0[0].kept.key.clone(), ..kept(1) };

@@ -207,21 +207,22 @@ impl Node {
     fn fail(&mut self, which: usize) {
         let at = self.subjects[which].at;
         let began = self.subjects[which].began;
-        let (asked, helped) = (self.subjects[which].asked, self.subjects[which].helped.len());
-        // One helper may lie, where there are others to ask.
-        let reached = 2 <= helped || (asked <= 2 && 1 <= helped);
+        let reached = self.others_reach(which);
         let heard = self.table.members[at].heard.is_some_and(|it| began <= it);
         let word = match (reached, heard) {
             (_, true) => Some(Word::OneWay),
             (true, false) => Some(Word::Cut),
             (false, false) => Some(Word::Down),
         };
-        if reached {
+        if reached && self.subjects[which].cut < CUT {
             self.local.bad();
-            self.subjects[which].cut = self.subjects[which].cut.saturating_add(1);
+            self.subjects[which].cut += 1;
         }
         // A link that fails once is noise; a member that fails is asked about at once.
-        if reached && self.subjects[which].cut < CUT {
+        let noise = reached
+            && self.subjects[which].cut < CUT
+            && self.word_on(at) != Some(Word::Down);
+        if noise || self.is_known_cut(which) {
             self.answer_waiting(which, false);
             let subject = &mut self.subjects[which];
             (subject.stage, subject.due) = (Stage::Idle, self.now + FAILED_AGAIN);
@@ -239,6 +240,28 @@ impl Node {
         subject.stage = Stage::Idle;
         subject.due = self.now + again + jitter;
         self.answer_waiting(which, false);
+    }
+
+    /// Whether others can do what this member cannot: by the answers of those that were asked;
+    /// about one that it calls down, and so asks nobody, by their words.
+    fn others_reach(&self, which: usize) -> bool {
+        let subject = &self.subjects[which];
+        let (can, of) = if subject.stage == Stage::Direct {
+            let tally = tally(&self.table, subject.at);
+            (tally.reached, tally.observers.saturating_sub(1))
+        } else {
+            (subject.helped.len(), usize::from(subject.asked))
+        };
+        // One may lie, where there are others to ask.
+        2 <= can || (of <= 2 && 1 <= can)
+    }
+
+    /// Whether a look for somebody shows only that a link is cut, as was said: nobody calls the
+    /// member down.
+    fn is_known_cut(&self, which: usize) -> bool {
+        let Subject { at, stage, .. } = self.subjects[which];
+        let cut = matches!(self.word_on(at), Some(Word::Cut | Word::OneWay));
+        stage == Stage::Doubt && cut && tally(&self.table, at).down == 0
     }
 
     /// Whether nobody else was heard since then, although there is somebody: the fault is here.

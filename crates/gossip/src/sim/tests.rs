@@ -127,6 +127,29 @@ fn one_broken_link_is_shown_and_kills_nobody() {
 }
 
 #[test]
+fn what_two_do_not_reach_and_others_do_is_not_suspected_for_long() {
+    for loss in [0, 50_000] {
+        let mut world = fleet(20);
+        let name = world.hosts[7].name.clone();
+        let view = world.node(9).unwrap().view();
+        let row = view.members.iter().find(|it| it.name == name).unwrap();
+        let number = |it: &crate::Name| it.as_str()[1..].parse::<usize>().unwrap();
+        let blind: Vec<usize> = row.vouchers().take(2).map(number).collect();
+        world.net.cuts = blind.iter().map(|it| (*it, 7)).collect();
+        world.net.loss = loss;
+        later(&mut world, 20);
+        for second in 0..120 {
+            later(&mut world, 1);
+            assert_eq!(state(&world, 9, 7), Some(State::Alive), "{loss} {second}");
+        }
+        let view = world.node(9).unwrap().view();
+        let row = view.members.iter().find(|it| it.name == name).unwrap();
+        let broken: Vec<usize> = row.broken_links().map(|it| number(it.0)).collect();
+        assert_eq!(broken, blind, "{row:?}");
+    }
+}
+
+#[test]
 fn who_stands_still_is_buried_and_comes_back_soon() {
     let mut world = fleet(20);
     world.stop(7, 60 * SECOND);

@@ -22,7 +22,12 @@ fn main() -> ExitCode {
         return failed(&anyhow::Error::new(error).context("could not begin"));
     }
     cli.log();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if cli.is_agent() {
+        // It has little to do, and each thread has memory of its own.
+        runtime.worker_threads(2);
+    }
+    let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
     };

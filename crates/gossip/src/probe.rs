@@ -219,9 +219,8 @@ impl Node {
             self.subjects[which].cut += 1;
         }
         // A link that fails once is noise; a member that fails is asked about at once.
-        let noise = reached
-            && self.subjects[which].cut < CUT
-            && self.word_on(at) != Some(Word::Down);
+        let noise =
+            reached && self.subjects[which].cut < CUT && self.word_on(at) != Some(Word::Down);
         if noise || self.is_known_cut(which) {
             self.answer_waiting(which, false);
             let subject = &mut self.subjects[which];

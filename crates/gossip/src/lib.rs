@@ -34,6 +34,7 @@ mod ring;
 pub mod sim;
 mod snapshot;
 mod table;
+mod turns;
 mod view;
 mod words;
 

@@ -14,11 +14,12 @@ use crate::id::{Micros, Name, Rng, SECOND};
 use crate::join::Join;
 use crate::keys::Keys;
 use crate::own::Own;
-use crate::probe::{Subject, Turns};
+use crate::probe::Subject;
 use crate::queue::{Outbox, Served, Unacknowledged};
 use crate::record::{Record, RecordRef, Slot};
 use crate::repair::Repair;
 use crate::table::{State, Table};
+use crate::turns::Turns;
 
 /// A timer that is this late means that this member stood still.
 const ASLEEP: Micros = 3 * SECOND;

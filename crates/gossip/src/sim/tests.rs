@@ -127,7 +127,7 @@ fn one_broken_link_is_shown_and_kills_nobody() {
 }
 
 #[test]
-fn what_two_do_not_reach_and_others_do_is_not_suspected_for_long() {
+fn what_two_do_not_reach_is_not_suspected_for_long_and_dies_in_time() {
     for loss in [0, 50_000] {
         let mut world = fleet(20);
         let name = world.hosts[7].name.clone();
@@ -135,9 +135,9 @@ fn what_two_do_not_reach_and_others_do_is_not_suspected_for_long() {
         let row = view.members.iter().find(|it| it.name == name).unwrap();
         let number = |it: &crate::Name| it.as_str()[1..].parse::<usize>().unwrap();
         let blind: Vec<usize> = row.vouchers().take(2).map(number).collect();
-        world.net.cuts = blind.iter().map(|it| (*it, 7)).collect();
+        world.net.cuts = blind.iter().flat_map(|it| [(*it, 7), (7, *it)]).collect();
         world.net.loss = loss;
-        later(&mut world, 20);
+        later(&mut world, 30);
         for second in 0..120 {
             later(&mut world, 1);
             assert_eq!(state(&world, 9, 7), Some(State::Alive), "{loss} {second}");
@@ -146,6 +146,10 @@ fn what_two_do_not_reach_and_others_do_is_not_suspected_for_long() {
         let row = view.members.iter().find(|it| it.name == name).unwrap();
         let broken: Vec<usize> = row.broken_links().map(|it| number(it.0)).collect();
         assert_eq!(broken, blind, "{row:?}");
+        world.stop(7, 60 * SECOND);
+        later(&mut world, 12);
+        let called = dead(&world);
+        assert_eq!(called.len(), 19, "{loss}: {called:?}");
     }
 }
 

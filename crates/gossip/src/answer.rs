@@ -66,8 +66,10 @@ impl Node {
             }
             None => return,
         };
-        if self.subjects[which].waiting.len() < MAX_WAITING {
-            self.subjects[which].waiting.push((peer, seq));
+        let waiting = &mut self.subjects[which].waiting;
+        waiting.retain(|it| it.0 != peer);
+        if waiting.len() < MAX_WAITING {
+            waiting.push((peer, seq));
         }
         self.look_now(which);
     }

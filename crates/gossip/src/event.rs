@@ -106,6 +106,11 @@ pub enum Action {
         /// Who.
         name: Name,
     },
+    /// That member's key, whichever the hub has let in since, is to be trusted again.
+    Restore {
+        /// Who.
+        name: Name,
+    },
     /// Dial one of the configured seeds, any: often while nobody is known who lives, and now and
     /// then anyway. The answer is [`Event::Met`]; failure needs none.
     DialSeeds,

@@ -1,7 +1,7 @@
 //! Joining: one exchange with anybody; and what keeps a whole fleet's start from one seed's door.
 //!
-//! Invariant: a member is in the tables of others only when it has been told all, so those who
-//! wait for one that is waiting itself never wait in a circle.
+//! Invariant: a member is in the tables of others only when it has been told all, or was told
+//! nothing for so long that it stopped waiting: those who wait for each other do so no longer.
 
 use std::sync::Arc;
 
@@ -24,6 +24,9 @@ const SPAN: Micros = 60 * MS;
 /// They wait no longer than this.
 const SPANS: Micros = SECOND;
 
+/// Whom nobody answered for this long takes in those who wait for it.
+const ALONE: Micros = 8 * SECOND;
+
 /// For what is missing of a table that is to be served: frames may be overtaken or sent again.
 const PATIENCE: Micros = 800 * MS;
 
@@ -32,8 +35,9 @@ const SENT_ON: usize = 4;
 
 #[derive(Debug, Default)]
 pub(crate) struct Join {
-    /// This member has asked and was not told all yet.
+    /// This member has asked and was not told all yet; and since when that is so.
     joining: bool,
+    since: Micros,
     /// When to look for company.
     company: Option<Micros>,
     /// When the first of many newcomers came and when the last, and how many were answered.
@@ -70,9 +74,20 @@ struct Later {
 
 impl Join {
     pub fn due(&self) -> Option<Micros> {
-        let waiting = (!self.waiting.is_empty() && !self.joining).then_some(self.over());
+        let over = if self.joining { self.alone() } else { Some(self.over()) };
+        let waiting = over.filter(|_| !self.waiting.is_empty());
         let told = self.told.map(|it| it.due);
         self.company.into_iter().chain(waiting).chain(told).min()
+    }
+
+    /// The longer one of its queues.
+    pub fn longest(&self) -> usize {
+        self.waiting.len().max(self.later.len())
+    }
+
+    /// When a member that waits itself no longer does.
+    fn alone(&self) -> Option<Micros> {
+        (self.joining && self.told.is_none()).then_some(self.since + ALONE)
     }
 
     /// When those who wait are answered.
@@ -85,6 +100,11 @@ impl Node {
     pub(crate) fn join_due(&mut self) {
         if self.join.company.is_none_or(|it| it <= self.now) {
             self.keep_company();
+        }
+        let alone = self.join.alone().is_some_and(|it| it <= self.now);
+        if alone && !self.join.waiting.is_empty() {
+            let part = Part::only(self.hash);
+            self.knows_all(Told { part, from: self.hash, count: 0, due: self.now });
         }
         let over = self.join.over() <= self.now && !self.join.joining;
         if over && !self.join.waiting.is_empty() {
@@ -152,7 +172,9 @@ impl Node {
             self.heard_from(at);
             return;
         }
-        self.join.joining = true;
+        if !std::mem::replace(&mut self.join.joining, true) {
+            self.join.since = self.now;
+        }
         self.join.company = Some(self.now + AGAIN / 2);
         self.send(peer, Channel::Stream, &Frame::Join { record: head.bytes() });
     }
@@ -179,7 +201,11 @@ impl Node {
         if self.join.answered < AT_ONCE && !self.join.joining {
             self.join.answered += 1;
             self.admit(&name, &record, true);
-        } else if self.join.waiting.len() < MAX_MEMBERS {
+            return;
+        }
+        // Who asks again takes its place again.
+        self.join.waiting.retain(|it| it.0 != name);
+        if self.join.waiting.len() < MAX_MEMBERS {
             self.join.waiting.push((name, bytes.to_vec()));
         }
     }
@@ -274,6 +300,7 @@ impl Node {
         if self.join.joining && 0 < brought {
             // It is coming: no reason to ask again yet.
             self.join.company = Some(self.now + AGAIN / 2);
+            self.join.since = self.now;
         }
         let Some((part, count)) = batch.serve else { return };
         let due = self.now + PATIENCE;

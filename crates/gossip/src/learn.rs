@@ -67,9 +67,10 @@ impl Node {
             self.own_floor(floor);
             return;
         }
-        if floor.revoked {
-            self.out.push(Action::Revoke { name: name.clone() });
-        }
+        let (it, revoked) = (name.clone(), floor.revoked);
+        let trust =
+            if revoked { Action::Revoke { name: it } } else { Action::Restore { name: it } };
+        self.out.push(trust);
         if state == State::Removed {
             self.table.members[at].said.clear();
             let incarnation = floor.incarnation;
@@ -81,6 +82,9 @@ impl Node {
 
     /// Decides anew on a member, and on those whose observer it is where that changes something.
     pub(crate) fn judge(&mut self, at: usize) {
+        for it in self.table.doubt(at) {
+            self.judge(it);
+        }
         if at == self.me {
             self.judged_by_others();
             return;

@@ -209,8 +209,9 @@ impl Node {
             self.ring_moved = false;
             self.choose_subjects();
         }
-        let longest = self.outbox.len().max(self.sent.len()).max(self.burying.len());
-        self.counters.longest_queue = self.counters.longest_queue.max(longest);
+        let queues = [self.outbox.len(), self.sent.len(), self.burying.len(), self.join.longest()];
+        let longest = &mut self.counters.longest_queue;
+        *longest = queues.into_iter().fold(*longest, usize::max);
     }
 
     fn frame(&mut self, from: &str, bytes: &[u8]) {

@@ -14,7 +14,6 @@ use crate::links::{Links, Word};
 use crate::node::Node;
 use crate::record::{Floor, MAX_RECORD, Record, RecordRef, Slot, Stamp};
 use crate::table::{MAX_INCARNATION, Offer, State};
-use crate::words::tally;
 
 /// Heads that say nothing urgent go out this long after the last.
 const QUIET: Micros = 10 * SECOND;
@@ -56,7 +55,8 @@ impl Own {
 }
 
 impl Node {
-    /// Begins a new life: the next incarnation, and all that is said is said again.
+    /// Begins a new life: the next incarnation, and all that is said is said again, but not whom
+    /// this member reached: if it was dead meanwhile, so may they be, and a new word raises them.
     pub(crate) fn live_again(&mut self) {
         self.own.incarnation = (self.own.incarnation + 1).min(MAX_INCARNATION);
         self.out.push(Action::Persist { incarnation: self.own.incarnation });
@@ -70,7 +70,9 @@ impl Node {
                 self.publish(slot, said.body());
             }
         }
+        self.own.links.0.retain(|it| it.word != Word::Reached);
         self.publish_links(&words);
+        self.judge(self.me);
     }
 
     fn publish(&mut self, slot: Slot, body: &[u8]) {
@@ -207,10 +209,16 @@ impl Node {
             .map(|it| it.by)
             .collect();
         self.prove(&authors);
-        let rested = self.own.refuted.is_none_or(|it| it + REFUTE <= self.now);
-        if rested && tally(&self.table, self.me).many_say_down() {
+        if !self.table.members[self.me].doubted {
+            return;
+        }
+        let rested = self.own.refuted.map_or(0, |it| it + REFUTE);
+        if rested <= self.now {
             self.own.refuted = Some(self.now);
             self.live_again();
+        } else {
+            // They may have said all that they have to say: looked at again then.
+            self.burying.insert((rested, self.me));
         }
     }
 

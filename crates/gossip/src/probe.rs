@@ -25,7 +25,8 @@ const FAILED_AGAIN: Micros = 2 * SECOND;
 const DEAD_AGAIN: Micros = 4 * SECOND;
 /// Flights in a row that others have to help, until that is worth a word.
 const CUT: u8 = 3;
-/// For a death to be decided, before others' words are taken for a broken link.
+/// Before others' words are taken for a broken link: long enough for most deaths to be decided; a
+/// later look corrects it.
 const SETTLED: Micros = 6 * SECOND;
 /// Between turns, if nobody hands them out.
 const TURN: Micros = 8 * SECOND;
@@ -54,7 +55,8 @@ pub(crate) struct Subject {
     pub seq: u64,
     pub began: Micros,
     pub asked: u8,
-    /// Flights in a row that others had to help.
+    /// Flights in a row that others were asked about and could help, up to [`CUT`]: one that they
+    /// could not help, or that needs no help, begins anew.
     pub cut: u8,
     pub helped: Vec<usize>,
     /// Who wants to know, and its number for that.
@@ -138,7 +140,8 @@ impl Node {
             }
             Stage::Stream => self.ask_others(which),
             Stage::Favour => self.doubt(which),
-            Stage::Asked | Stage::Doubt => self.fail(which),
+            Stage::Doubt => self.unasked(which),
+            Stage::Asked => self.fail(which),
         }
     }
 
@@ -205,50 +208,69 @@ impl Node {
         current.then_some(link.word)
     }
 
+    /// A look for somebody found nothing, and nobody was asked. Whose own link is cut, as it said or
+    /// as others' help has shown, has them look too before it joins those that call the member
+    /// down; where nobody does, there is nothing new, and two that ask would go on in circles.
+    fn unasked(&mut self, which: usize) {
+        let Subject { at, cut, .. } = self.subjects[which];
+        let known = match self.word_on(at) {
+            Some(Word::Cut | Word::OneWay) => true,
+            Some(Word::Down) => false,
+            Some(Word::Reached) | None => 0 < cut,
+        };
+        if !known {
+            self.fail(which);
+        } else if 0 < tally(&self.table, at).down {
+            self.ask_others(which);
+        } else {
+            self.rest(which, FAILED_AGAIN);
+        }
+    }
+
     /// Nothing came back in time.
     fn fail(&mut self, which: usize) {
-        let at = self.subjects[which].at;
-        let began = self.subjects[which].began;
-        let reached = self.others_reach(which);
-        let heard = self.table.members[at].heard.is_some_and(|it| began <= it);
-        let word = match (reached, heard) {
-            (_, true) => Some(Word::OneWay),
-            (true, false) => Some(Word::Cut),
-            (false, false) => Some(Word::Down),
-        };
-        if reached && self.subjects[which].cut < CUT {
+        let Subject { at, began, asked, cut, guest, .. } = self.subjects[which];
+        let said = self.word_on(at);
+        let helped = self.others_reach(which, said);
+        if helped && cut < CUT {
             self.local.bad();
             self.subjects[which].cut += 1;
+        } else if !helped && 0 < asked {
+            self.subjects[which].cut = 0;
         }
         // A link that fails once is noise; a member that fails is asked about at once.
-        let noise =
-            reached && self.subjects[which].cut < CUT && self.word_on(at) != Some(Word::Down);
-        if noise || self.is_known_cut(which) {
-            self.answer_waiting(which, false);
-            let subject = &mut self.subjects[which];
-            (subject.stage, subject.due) = (Stage::Idle, self.now + FAILED_AGAIN);
-            return;
-        }
+        let noise = helped && self.subjects[which].cut < CUT && said != Some(Word::Down);
         if self.deaf(at, began) {
             self.local.bad();
-        } else if !self.subjects[which].guest {
-            self.say(at, word);
+        } else if !noise && !guest {
+            let heard = self.table.members[at].heard.is_some_and(|it| began <= it);
+            let word = match (heard, helped) {
+                // Who is heard lives, even if nobody reaches it.
+                (true, _) => Word::OneWay,
+                (false, true) => Word::Cut,
+                (false, false) => Word::Down,
+            };
+            self.say(at, Some(word));
         }
         let dead = self.table.members[at].state == State::Dead;
-        let again = if dead { DEAD_AGAIN } else { FAILED_AGAIN };
+        self.rest(which, if dead { DEAD_AGAIN } else { FAILED_AGAIN });
+    }
+
+    /// A flight is over without an answer: the next is due after about that long.
+    fn rest(&mut self, which: usize, again: Micros) {
         let jitter = self.rng.below(again / 8);
         let subject = &mut self.subjects[which];
-        subject.stage = Stage::Idle;
-        subject.due = self.now + again + jitter;
+        (subject.stage, subject.due) = (Stage::Idle, self.now + again + jitter);
         self.answer_waiting(which, false);
     }
 
     /// Whether others can do what this member cannot: by the answers of those that were asked;
     /// about one that it calls down, and so asks nobody, by their words. Those may be of before
-    /// the member failed, so they count once nobody can be on the way to correct them.
-    fn others_reach(&self, which: usize) -> bool {
+    /// the member failed, so they count only after a time that is long enough for most deaths to
+    /// be decided; where it was not, a later look corrects it.
+    fn others_reach(&self, which: usize, said: Option<Word>) -> bool {
         let subject = &self.subjects[which];
-        let (can, of) = if self.word_on(subject.at) == Some(Word::Down) {
+        let (can, of) = if said == Some(Word::Down) {
             let member = &self.table.members[subject.at];
             let mine = member.said.iter().find(|it| it.by == self.me);
             let stands = mine.is_some_and(|it| it.at + SETTLED <= self.now);
@@ -262,14 +284,6 @@ impl Node {
         };
         // One may lie, where there are others to ask.
         2 <= can || (of <= 2 && 1 <= can)
-    }
-
-    /// Whether a look for somebody shows only that a link is cut, as was said: nobody calls the
-    /// member down.
-    fn is_known_cut(&self, which: usize) -> bool {
-        let Subject { at, stage, .. } = self.subjects[which];
-        let cut = matches!(self.word_on(at), Some(Word::Cut | Word::OneWay));
-        stage == Stage::Doubt && cut && tally(&self.table, at).down == 0
     }
 
     /// Whether nobody else was heard since then, although there is somebody: the fault is here.
@@ -292,7 +306,9 @@ impl Node {
             let known = self.table.members[at].rtt.unwrap_or(took);
             self.table.members[at].rtt = Some((known * 7 + took) / 8);
             self.local.good();
-        } else if subject.stage != Stage::Idle && self.word_on(at).is_none() {
+        } else if matches!(subject.stage, Stage::Stream | Stage::Asked | Stage::Doubt)
+            && self.word_on(at).is_none()
+        {
             // It took more than a datagram: much is lost, or this member is slow.
             self.local.bad();
         }

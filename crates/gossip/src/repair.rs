@@ -9,7 +9,7 @@ use crate::id::{MS, Micros, Name, SECOND};
 use crate::node::Node;
 use crate::record::{Record, RecordRef, Slot};
 use crate::ring::Part;
-use crate::table::{bucket, id};
+use crate::table::{State, bucket, id};
 
 /// Differing hashes are looked into after this long without news, and after this long at most.
 const CALM: Micros = 300 * MS;
@@ -18,6 +18,9 @@ const IMPATIENT: Micros = 2 * SECOND;
 const PAYS: Micros = 250 * MS;
 /// An exchange that is not answered in this time is given up.
 const GIVEN_UP: Micros = SECOND;
+/// Of a million exchanges, those that are tried with one that is called dead: one in 16.
+const WITH_THE_DEAD: u64 = 62_500;
+
 #[derive(Debug, Default)]
 pub(crate) struct Repair {
     /// Whom to ask, since when hashes differ, and when it is due.
@@ -60,10 +63,10 @@ impl Node {
             self.repair.wanted = Some((peer, since, self.now + CALM / 2));
             return;
         }
-        let peer = if self.repair.pays || !self.table.members[peer].lives() {
-            self.anybody()
-        } else {
-            Some(peer)
+        let peer = match self.one_of_the_dead() {
+            Some(dead) => Some(dead),
+            None if self.repair.pays || !self.table.members[peer].lives() => self.anybody(),
+            None => Some(peer),
         };
         self.repair.pays = false;
         self.repair.wanted = None;
@@ -75,6 +78,15 @@ impl Node {
                 Frame::Sync { root: self.table.root(), buckets: Box::new(self.table.buckets()) };
             self.send_at(peer, Channel::Stream, &frame);
         }
+    }
+
+    /// Now and then one that is called dead: it may live, and know what nobody here does.
+    fn one_of_the_dead(&mut self) -> Option<usize> {
+        let members = self.table.members.iter().enumerate();
+        let dead = members.filter(|(_, it)| it.state == State::Dead && it.dialable);
+        let dead: Vec<usize> = dead.map(|it| it.0).collect();
+        let now = !dead.is_empty() && self.rng.chance(WITH_THE_DEAD);
+        if now { self.rng.choose(&dead).copied() } else { None }
     }
 
     /// Anybody that lives and can be reached from here.

@@ -62,6 +62,8 @@ pub(crate) struct Member {
     pub said: Vec<Said>,
     /// Since when there are enough words to bury it.
     pub enough_since: Option<Micros>,
+    /// Enough of its observers say that it is down, whatever others say; kept by [`Table::doubt`].
+    pub doubted: bool,
     /// When it was last called dead here.
     pub died: Micros,
     /// When a frame last came from it.
@@ -295,6 +297,7 @@ impl Table {
             floor: None,
             said: Vec::new(),
             enough_since: None,
+            doubted: false,
             died: 0,
             heard: None,
             learned: 0,

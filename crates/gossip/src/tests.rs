@@ -181,10 +181,141 @@ fn among(others: usize) -> (Node, Vec<String>) {
 }
 
 fn says(node: &mut Node, by: &str, version: u64, of: &str, word: Word, at: u64) {
-    let subject = node.table.hash_of(of);
-    let links = Links(vec![Link { subject, incarnation: 1, word }]);
+    speaks(node, by, version, &[(of, 1, word)], at);
+}
+
+/// All words of one member: about whom, about which life, what.
+fn speaks(node: &mut Node, by: &str, version: u64, words: &[(&str, u64, Word)], at: u64) {
+    let mut links = Links::default();
+    for (of, life, word) in words {
+        links.set(node.table.hash_of(of), Some((*life, *word)));
+    }
     let record = signed(FLEET, by, Slot::Links, (1, version), &links.body());
     give(node, by, &push(by, &record), at);
+}
+
+/// The word of the node itself.
+fn own_word(node: &Node, of: &str) -> Option<Word> {
+    let links = node.table.members[node.me].links();
+    links.about(node.table.hash_of(of)).map(|it| it.word)
+}
+
+/// Frames among the actions that are for `to`.
+fn sent<'a>(actions: &'a [Action], to: &str) -> Vec<Frame<'a>> {
+    let frame = |it: &'a Action| match it {
+        Action::Send { to: name, bytes, .. } if name.as_str() == to => {
+            Frame::read(bytes).ok().map(|it| it.1)
+        }
+        _ => None,
+    };
+    actions.iter().filter_map(frame).collect()
+}
+
+/// The number of the probe among the actions that `to` has to answer, and that answer.
+fn answer(actions: &[Action], to: &str) -> Option<Vec<u8>> {
+    let seq = sent(actions, to).iter().find_map(|it| match it {
+        Frame::Ping { seq, .. } if *seq != 0 => Some(*seq),
+        _ => None,
+    });
+    Some(Frame::Ack { seq: seq?, root: 0, next_ms: 0 }.bytes(to))
+}
+
+fn check(node: &Node, by: &str, seq: u64, of: &str) -> Vec<u8> {
+    Frame::Check { seq, subject: node.table.hash_of(of) }.bytes(by)
+}
+
+#[test]
+fn who_asks_twice_is_answered_once_and_a_prompt_answer_is_no_bad_sign() {
+    let (mut node, _) = among(2);
+    let first = check(&node, "b1", 5, "b0");
+    let actions = give(&mut node, "b1", &first, 2 * SECOND);
+    let answer = answer(&actions, "b0").unwrap();
+    let again = check(&node, "b1", 6, "b0");
+    give(&mut node, "b1", &again, 2 * SECOND + 150 * MS);
+    let actions = give(&mut node, "b0", &answer, 2 * SECOND + 200 * MS);
+    let subject = node.table.hash_of("b0");
+    assert_eq!(sent(&actions, "b1"), [Frame::Checked { seq: 6, subject, reached: true }]);
+    assert_eq!(node.view().local_health, 0);
+}
+
+#[test]
+fn an_answer_that_took_two_looks_is_a_bad_sign() {
+    let (mut node, _) = among(2);
+    let question = check(&node, "b1", 5, "b0");
+    let actions = give(&mut node, "b1", &question, 2 * SECOND);
+    let answer = answer(&actions, "b0").unwrap();
+    node.handle(Event::Timer, 2 * SECOND + 560 * MS, &mut Vec::new());
+    give(&mut node, "b0", &answer, 2 * SECOND + 600 * MS);
+    assert_eq!(node.view().local_health, 1);
+}
+
+#[test]
+fn a_new_life_repeats_what_is_down_and_not_whom_it_reached() {
+    let (mut node, _) = among(3);
+    says(&mut node, "b1", 1, "b0", Word::Down, 2 * SECOND);
+    let question = check(&node, "b2", 5, "b0");
+    let actions = give(&mut node, "b2", &question, 4 * SECOND);
+    let answer = answer(&actions, "b0").unwrap();
+    give(&mut node, "b0", &answer, 4 * SECOND + 50 * MS);
+    node.handle(Event::Timer, 4 * SECOND + 100 * MS, &mut Vec::new());
+    assert_eq!(own_word(&node, "b0"), Some(Word::Reached));
+
+    let at = 4 * SECOND + 200 * MS;
+    speaks(&mut node, "b1", 2, &[("b0", 1, Word::Down), ("a", 1, Word::Down)], at);
+    for by in ["b0", "b2"] {
+        speaks(&mut node, by, 1, &[("a", 1, Word::Down)], at);
+    }
+    assert_eq!((node.incarnation(), own_word(&node, "b0")), (2, None));
+    let (mut now, mut said) = (at, None);
+    while now < at + 2 * SECOND && said.is_none() {
+        now = node.wakes_at();
+        let mut actions = Vec::new();
+        node.handle(Event::Timer, now, &mut actions);
+        if let Some(answer) = self::answer(&actions, "b0") {
+            give(&mut node, "b0", &answer, now + 30 * MS);
+        }
+        said = own_word(&node, "b0");
+    }
+    assert_eq!(said, Some(Word::Reached), "it is true, so it is said again");
+}
+
+#[test]
+fn who_is_called_down_while_its_refutation_rests_refutes_that_afterwards() {
+    let (mut node, names) = among(3);
+    let all_say = |node: &mut Node, life: u64, at: u64| {
+        for by in &names {
+            speaks(node, by, life, &[("a", life, Word::Down)], at);
+        }
+    };
+    all_say(&mut node, 1, 2 * SECOND);
+    assert_eq!(node.incarnation(), 2);
+    all_say(&mut node, 2, 3 * SECOND);
+    assert_eq!(node.incarnation(), 2, "once in three seconds");
+    while node.wakes_at() < 5 * SECOND {
+        node.handle(Event::Timer, node.wakes_at(), &mut Vec::new());
+    }
+    assert_eq!((node.incarnation(), node.wakes_at()), (2, 5 * SECOND));
+    node.handle(Event::Timer, 5 * SECOND, &mut Vec::new());
+    assert_eq!(node.incarnation(), 3);
+}
+
+#[test]
+fn one_exchange_in_sixteen_is_tried_with_the_dead() {
+    let (mut node, _) = among(3);
+    let dead = node.table.named("b2").unwrap();
+    node.table.members[dead].state = State::Dead;
+    let (mut with_dead, mut with_living) = (0, 0);
+    for turn in 1..=400 {
+        let ping = Frame::Ping { seq: 0, root: 1, suspected: false }.bytes("b0");
+        let mut actions = give(&mut node, "b0", &ping, 3 * turn * SECOND);
+        node.handle(Event::Timer, (3 * turn + 1) * SECOND, &mut actions);
+        let count = |of: &str| {
+            sent(&actions, of).iter().filter(|it| matches!(it, Frame::Sync { .. })).count()
+        };
+        with_dead += count("b2");
+        with_living += count("b0") + count("b1");
+    }
+    assert!((10..60).contains(&with_dead) && 300 < with_living, "{with_dead} {with_living}");
 }
 
 #[test]
@@ -404,6 +535,28 @@ proptest! {
         if let Ok(head) = Head::read(&bytes) {
             prop_assert_eq!(head.body(), bytes);
         }
+    }
+
+    #[test]
+    fn any_bytes_are_a_floor_or_are_not(
+        mut bytes in prop::collection::vec(any::<u8>(), 0..12), flag in 0_u8..3, version: u64
+    ) {
+        bytes.push(flag);
+        let stamp = Stamp { incarnation: 0, version };
+        let floor = Floor::read(stamp, &bytes);
+        if let Ok(floor) = floor {
+            let sealed = floor.seal("b0", |_| [0; 64]);
+            let again = RecordRef::read(&sealed).unwrap();
+            prop_assert_eq!((again.stamp, again.body), (stamp, &bytes[..]));
+        }
+        // Even the hub's signature makes no floor of what is none.
+        let record = Record::seal("b0", Slot::Floor, stamp, &bytes, |it| {
+            SimKeys::hub_sign(FLEET, it)
+        });
+        let (mut node, _) = among(2);
+        let root = node.root();
+        node.handle(Event::Floor(&record), 2 * SECOND, &mut Vec::new());
+        prop_assert_eq!(node.root() != root, floor.is_ok());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What people are shown: `kogge gossip`.
 
 use crate::Floor;
-use crate::head::{Head, Health};
+use crate::head::{Capacity, Head, Health};
 use crate::id::{Micros, Name};
 use crate::links::Word;
 use crate::node::Node;
@@ -32,6 +32,8 @@ pub struct MemberView {
     pub state: State,
     /// How it says it is.
     pub health: Health,
+    /// How much room it says that it has.
+    pub capacity: Capacity,
     /// A hub.
     pub hub: bool,
     /// It has a link to a hub, as it says.
@@ -97,6 +99,7 @@ impl Node {
             name: member.name.clone(),
             state: member.state,
             health: read.health,
+            capacity: read.capacity,
             hub: read.hub,
             hub_link: read.hub_link,
             removed: member.floor.is_some_and(|it| it.incarnation == Floor::REMOVED),

@@ -67,15 +67,15 @@ pub(crate) fn tally(table: &Table, subject: usize) -> Tally {
     let observers = table.observers(subject).take(OBSERVERS).count();
     let mut tally = Tally { observers, ..Tally::default() };
     for said in &table.members[subject].said {
-        let counts = said.incarnation == life
-            && table.members[said.by].lives()
-            && table.watches(said.by, subject);
-        if counts {
-            tally.down += usize::from(said.word == Word::Down);
-            if said.word == Word::Reached {
-                tally.reached += 1;
-                tally.reached_at = tally.reached_at.max(said.at);
-            }
+        let by = &table.members[said.by];
+        if said.incarnation != life || !by.lives() || !table.watches(said.by, subject) {
+            continue;
+        }
+        tally.down += usize::from(said.word == Word::Down);
+        // Members that died together would vouch for each other for ever.
+        if said.word == Word::Reached && !by.doubted {
+            tally.reached += 1;
+            tally.reached_at = tally.reached_at.max(said.at);
         }
     }
     tally
@@ -124,6 +124,18 @@ impl Table {
         them.sort_unstable();
         them.dedup();
         them
+    }
+
+    /// Keeps whether enough call a member down. If that has changed: of whom it says that it reaches
+    /// them, since that word counts now, or counts no longer.
+    pub fn doubt(&mut self, at: usize) -> Vec<usize> {
+        let doubted = tally(self, at).many_say_down();
+        if std::mem::replace(&mut self.members[at].doubted, doubted) == doubted {
+            return Vec::new();
+        }
+        let words = self.members[at].links().0;
+        let reached = words.iter().filter(|it| it.word == Word::Reached);
+        reached.filter_map(|it| self.find(it.subject)).collect()
     }
 
     /// Notes what `by` says now instead of what it said before; the subjects concerned.

@@ -23,8 +23,7 @@ impl Floors {
         Self { gossip, authority, now, one: Arc::default() }
     }
 
-    /// Takes a member out, until it is let in again. Its key is not revoked: it may come again by
-    /// its name.
+    /// Takes a member out: nobody links to it, until it is let in again.
     pub async fn remove(&self, name: &Name) {
         let _one = self.one.lock().await;
         self.put(name, self.known(name).await, Floor::REMOVED).await;
@@ -81,11 +80,7 @@ impl Floors {
 /// the disk, and more than that of the one that is known, whatever the clock did.
 fn next(known: Option<Floor>, incarnation: u64, milliseconds: u64) -> Floor {
     let serial = known.map_or(0, |it| it.serial.saturating_add(1)).max(milliseconds);
-    Floor {
-        serial,
-        incarnation,
-        revoked: known.is_some_and(|it| it.revoked && it.incarnation == incarnation),
-    }
+    Floor { serial, incarnation, revoked: incarnation == Floor::REMOVED }
 }
 
 fn read(record: &[u8]) -> Option<(Name, Floor)> {
@@ -114,8 +109,8 @@ mod tests {
         ] {
             assert_eq!(next(known, 9, now), floor(want, 9));
         }
-        let revoked = Floor { revoked: true, ..floor(3, Floor::REMOVED) };
-        assert!(next(Some(revoked), Floor::REMOVED, 7).revoked, "signed again, it is as it was");
-        assert!(!next(Some(revoked), 9, 7).revoked, "let in again, it is not");
+        let removed = next(None, Floor::REMOVED, 7);
+        assert!(removed.revoked && next(Some(removed), Floor::REMOVED, 8).revoked);
+        assert!(!next(Some(removed), 9, 9).revoked, "let in again, it is not");
     }
 }

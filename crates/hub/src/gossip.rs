@@ -99,7 +99,7 @@ impl FleetGossip {
         identity.issued.trust = authority.own_trust(now());
         let gossip = Gossip::start(Options {
             identity: identity.clone(),
-            listen: options.listen,
+            listen: Some(options.listen),
             advertise: options.advertise,
             seeds: Vec::new(),
             carries_to: Some(options.api),
@@ -360,7 +360,7 @@ fn is_hub(name: &Name) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kogge_gossip::{Health, MemberView};
+    use kogge_gossip::{Capacity, Health, MemberView};
 
     fn member(text: &str, state: State, observers: &[(&str, Option<Word>)]) -> MemberView {
         let name = |it: &str| Name::new(it).unwrap();
@@ -368,6 +368,7 @@ mod tests {
             name: name(text),
             state,
             health: Health::Serving,
+            capacity: Capacity::default(),
             hub_link: true,
             removed: state == State::Removed,
             hub: text.starts_with("hub"),

@@ -201,7 +201,7 @@ mod tests {
     async fn gossip(identity: Identity, seeds: Vec<String>) -> Arc<Gossip> {
         let options = Options {
             identity,
-            listen: "127.0.0.1:0".parse().unwrap(),
+            listen: Some("127.0.0.1:0".parse().unwrap()),
             advertise: Vec::new(),
             seeds,
             carries_to: None,

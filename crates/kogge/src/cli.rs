@@ -50,8 +50,9 @@ impl Cli {
     /// Sends logs to standard error. `RUST_LOG` is obeyed where it is set.
     pub fn log(&self) {
         let level = match (self.verbose, &self.command) {
-            // It says itself what fails, and once; kube says it at each attempt.
+            // They say themselves what fails, and once; kube says it at each attempt.
             (0, Command::Agent(_)) => "info,kube_client=off",
+            (0, Command::Gossip(_)) => "warn,kube_client=off",
             (0, Command::Hub(_) | Command::Sim(_)) | (1, _) => "info",
             (0, _) => "warn",
             _ => "debug,hyper=info,h2=info,rustls=info,tower=info",

@@ -6,18 +6,22 @@ use kogge_gossip::Head;
 
 use crate::identity::Identity;
 
-/// A head with what only the node knows of itself: who it is, and where others dial it.
+/// A head with what only the node knows of itself: who it is, and where others dial it, if it
+/// listens.
 pub(crate) fn completed(
     mut head: Head,
     of: &Identity,
     advertise: &[String],
-    address: SocketAddr,
+    listens: Option<SocketAddr>,
 ) -> Head {
     head.uid = of.uid;
     head.credential.clone_from(&of.issued.credential);
-    head.addresses = advertise.iter().map(|it| with_port(it, address.port())).collect();
-    if head.addresses.is_empty() && !address.ip().is_unspecified() {
-        head.addresses.push(address.to_string());
+    head.addresses.clear();
+    if let Some(address) = listens {
+        head.addresses.extend(advertise.iter().map(|it| with_port(it, address.port())));
+        if head.addresses.is_empty() && !address.ip().is_unspecified() {
+            head.addresses.push(address.to_string());
+        }
     }
     head.dialable = !head.addresses.is_empty();
     head

@@ -27,13 +27,17 @@ const HEARD: usize = 1_024;
 /// How often the table is kept, if it changed.
 const KEEP: Duration = Duration::from_secs(10);
 
+/// How often a member that cannot be dialled looks whether it has its links.
+const LINKS: Duration = Duration::from_secs(5);
+
 /// How long another member is asked for its view.
 const ANSWER: Duration = Duration::from_secs(6);
 
+#[derive(Clone)]
 pub struct Options {
     pub identity: Identity,
-    /// UDP and TCP.
-    pub listen: SocketAddr,
+    /// Where others dial it, UDP and TCP; `None` if it only dials.
+    pub listen: Option<SocketAddr>,
     /// Where others dial it, `host:port`, or a host with the port where it listens; empty: where it
     /// listens, unless that is any address.
     pub advertise: Vec<String>,
@@ -52,6 +56,8 @@ pub struct Options {
 pub enum StartError {
     #[error("gossip cannot listen on {address}")]
     Listen { address: SocketAddr, source: io::Error },
+    #[error("gossip cannot open a socket")]
+    Socket(#[source] io::Error),
     #[error("could not read what gossip kept")]
     Disk(#[source] io::Error),
 }
@@ -59,9 +65,15 @@ pub enum StartError {
 /// A member that gossips. Stops without a goodbye when it is dropped.
 pub struct Gossip {
     commands: mpsc::Sender<Command>,
-    address: SocketAddr,
     name: Name,
+    links: Links,
     _tasks: JoinSet<()>,
+}
+
+impl Drop for Gossip {
+    fn drop(&mut self) {
+        self.links.close();
+    }
 }
 
 enum Command {
@@ -86,7 +98,10 @@ impl Gossip {
         let (incarnation, table) = disk.read().map_err(StartError::Disk)?;
         let (heard, receive) = mpsc::channel(HEARD);
         let mut tasks = JoinSet::new();
-        let failed = |source| StartError::Listen { address: options.listen, source };
+        let failed = |source| match options.listen {
+            Some(address) => StartError::Listen { address, source },
+            None => StartError::Socket(source),
+        };
         let carrier = Carrier::new(options.carries_to);
         let opening =
             Links::open(&options.identity, options.listen, options.now, heard, carrier, &mut tasks);
@@ -97,7 +112,12 @@ impl Gossip {
         let setup = Setup {
             fleet: identity.issued.trust.fleet.clone(),
             name: identity.name.clone(),
-            head: completed(options.head, &identity, &options.advertise, address),
+            head: completed(
+                options.head,
+                &identity,
+                &options.advertise,
+                options.listen.and(Some(address)),
+            ),
             incarnation,
             keys: keys.clone(),
             seed: random(),
@@ -108,14 +128,15 @@ impl Gossip {
         let node = Node::new(setup, &table, clock.now(), &mut actions);
         let (commands, asked) = mpsc::channel(64);
         let seeds = options.seeds;
-        let running = Loop { node, clock, links, disk, identity, keys, seeds, actions };
+        let running =
+            Loop { node, clock, links: links.clone(), disk, identity, keys, seeds, actions };
         tasks.spawn(running.run(receive, asked));
-        Ok(Self { commands, address, name, _tasks: tasks })
+        Ok(Self { commands, name, links, _tasks: tasks })
     }
 
-    /// Where it listens.
+    /// Where it listens, or from where it dials.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.links.address()
     }
 
     /// Where others dial it, `host:port`; empty if they cannot.
@@ -218,6 +239,8 @@ impl Loop {
         let mut keep = tokio::time::interval(KEEP);
         keep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut kept = 0;
+        let mut links = tokio::time::interval(LINKS);
+        links.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // Beside the loop: probes are answered meanwhile.
         let mut keeping = JoinSet::new();
         self.act().await;
@@ -244,10 +267,13 @@ impl Loop {
                     }
                 }
                 Some(Ok(Some(root))) = keeping.join_next() => kept = root,
+                _ = links.tick() => self.keep_links(),
             }
-            self.act().await;
+            if self.act().await {
+                // Who is there is worth more than what they say.
+                keep.reset_immediately();
+            }
         }
-        self.links.close();
     }
 
     fn handle(&mut self, event: Event<'_>) {
@@ -317,9 +343,13 @@ impl Loop {
         }
     }
 
-    /// Does what the node asks for, in its order.
-    async fn act(&mut self) {
+    /// Does what the node asks for, in its order, and says whether members came or went.
+    async fn act(&mut self) -> bool {
         let actions = std::mem::take(&mut self.actions);
+        let moved = actions.iter().any(|it| matches!(it, Action::Member { .. }));
+        if moved {
+            self.keep_links();
+        }
         for action in actions {
             match action {
                 Action::Persist { incarnation } => self.persist(incarnation).await,
@@ -333,12 +363,28 @@ impl Loop {
                 // Who wants to know looks at the view.
                 Action::Record { .. } => {}
                 Action::Revoke { name } => self.links.revoke(&name),
+                Action::Restore { name } => self.links.restore(&name),
                 Action::DialSeeds => {
                     let known = self.living_addresses();
                     for seed in self.seeds.iter().filter(|it| !known.contains(*it)) {
                         self.links.meet(seed.clone());
                     }
                 }
+            }
+        }
+        moved
+    }
+
+    /// A member that cannot be dialled opens the links itself by which it watches and is watched.
+    fn keep_links(&self) {
+        let own = self.node.head_of(self.identity.name.as_str());
+        if own.is_some_and(|it| it.dialable) {
+            return;
+        }
+        for peer in self.node.warm() {
+            let addresses = self.addresses(&peer);
+            if !addresses.is_empty() {
+                self.links.keep(&peer, addresses);
             }
         }
     }

@@ -27,4 +27,4 @@ pub use authority::{
 pub use carry::Carried;
 pub use gossip::{Gossip, Options, StartError};
 pub use identity::{Identity, MemberKey};
-pub use report::{FleetReport, LinkReport, MemberReport};
+pub use report::{AmountReport, CapacityReport, FleetReport, LinkReport, MemberReport};

@@ -291,3 +291,44 @@ async fn write_tcp<S: AsyncWrite>(
     }
     stream.shutdown().await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt as _;
+    use proptest::prelude::*;
+
+    /// What is read of these bytes, after which nothing comes but the line stays open.
+    fn read(bytes: &[u8]) -> Option<io::Result<Bytes>> {
+        let (near, mut far) = tokio::io::duplex(1 << 20);
+        far.write_all(bytes).now_or_never()?.ok()?;
+        let (mut read, _write) = tokio::io::split(near);
+        read_frame(&mut read).now_or_never()
+    }
+
+    #[test]
+    fn a_frame_that_claims_to_be_huge_is_refused_before_it_comes() {
+        let most = u32::try_from(MAX_FRAME).unwrap();
+        for claimed in [most + 1, u32::MAX] {
+            let error = read(&claimed.to_be_bytes()).unwrap().unwrap_err();
+            assert_eq!(error.to_string(), "the frame is too long");
+        }
+        assert!(read(&most.to_be_bytes()).is_none(), "the rest is waited for");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_frame_or_are_waited_for_or_refused(
+            bytes in prop::collection::vec(any::<u8>(), 0..64)
+        ) {
+            let claimed = bytes.first_chunk().map(|it| u32::from_be_bytes(*it) as usize);
+            let rest = bytes.get(4..).unwrap_or_default();
+            match (claimed, read(&bytes)) {
+                (Some(claimed), Some(Ok(frame))) => prop_assert_eq!(&rest[..claimed], &frame[..]),
+                (Some(claimed), Some(Err(_))) => prop_assert!(MAX_FRAME < claimed),
+                (Some(claimed), None) => prop_assert!(rest.len() < claimed && claimed <= MAX_FRAME),
+                (None, read) => prop_assert!(read.is_none()),
+            }
+        }
+    }
+}

@@ -6,7 +6,7 @@ mod open;
 use std::{
     collections::BTreeMap,
     io,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
@@ -58,7 +58,7 @@ pub(crate) enum Heard {
     },
 }
 
-/// Cheap to clone. Links close when the last clone's runtime ends or [`Links::close`] is called.
+/// Cheap to clone. All end by [`Links::close`].
 #[derive(Clone)]
 pub(crate) struct Links {
     inner: Arc<Inner>,
@@ -69,6 +69,7 @@ struct Inner {
     revoked: Revoked,
     now: fn() -> Timestamp,
     quic: quinn::Endpoint,
+    listens: bool,
     address: SocketAddr,
     heard: mpsc::Sender<Heard>,
     carrier: Arc<Carrier>,
@@ -76,10 +77,10 @@ struct Inner {
 }
 
 impl Links {
-    /// Listens on UDP and TCP, on the same port of both.
+    /// Listens on UDP and TCP, on the same port of both; without an address it only dials.
     pub async fn open(
         identity: &Identity,
-        listen: SocketAddr,
+        listen: Option<SocketAddr>,
         now: fn() -> Timestamp,
         heard: mpsc::Sender<Heard>,
         carrier: Carrier,
@@ -87,22 +88,31 @@ impl Links {
     ) -> io::Result<Self> {
         let revoked = Revoked::default();
         let tls = Tls::new(identity, revoked.clone(), now).map_err(io::Error::other)?;
-        let tcp = TcpListener::bind(listen).await?;
-        let address = tcp.local_addr()?;
-        let quic = quic_endpoint(&tls, address)?;
+        let (tcp, quic) = match listen {
+            Some(address) => {
+                let tcp = TcpListener::bind(address).await?;
+                let quic = quic_endpoint(tcp.local_addr()?, Some(quic_server(&tls)?))?;
+                (Some(tcp), quic)
+            }
+            None => (None, quic_endpoint((Ipv4Addr::UNSPECIFIED, 0).into(), None)?),
+        };
+        let address = quic.local_addr()?;
         let inner = Inner {
             tls: RwLock::new(tls),
             revoked,
             now,
             quic,
+            listens: listen.is_some(),
             address,
             heard,
             carrier: Arc::new(carrier),
             peers: Mutex::default(),
         };
         let links = Self { inner: Arc::new(inner) };
-        tasks.spawn(links.clone().accept_quic());
-        tasks.spawn(links.clone().accept_tcp(tcp));
+        if let Some(tcp) = tcp {
+            tasks.spawn(links.clone().accept_quic());
+            tasks.spawn(links.clone().accept_tcp(tcp));
+        }
         Ok(links)
     }
 
@@ -114,7 +124,9 @@ impl Links {
     pub fn renew(&self, identity: &Identity) -> io::Result<()> {
         let revoked = self.inner.revoked.clone();
         let tls = Tls::new(identity, revoked, self.inner.now).map_err(io::Error::other)?;
-        self.inner.quic.set_server_config(Some(quic_server(&tls)?));
+        if self.inner.listens {
+            self.inner.quic.set_server_config(Some(quic_server(&tls)?));
+        }
         *self.inner.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
         Ok(())
     }
@@ -136,13 +148,26 @@ impl Links {
         let _ = self.peer(by).try_send(ToPeer::Carry { answer, addresses });
     }
 
+    /// Opens a link where none is open, for the peer to use.
+    pub fn keep(&self, to: &Name, addresses: Vec<String>) {
+        let _ = self.peer(to).try_send(ToPeer::Keep { addresses });
+    }
+
     /// Refuses a member's certificate and cuts its links.
     pub fn revoke(&self, name: &Name) {
         let mut revoked = self.inner.revoked.write().unwrap_or_else(PoisonError::into_inner);
         if revoked.insert(name.clone()) {
             self.inner.carrier.cut(name);
-            let _ = self.peer(name).try_send(ToPeer::Close);
+            let peer = self.peer(name);
+            // After all that waits there, which may be as much as fits.
+            tokio::spawn(async move { drop(peer.send(ToPeer::Close).await) });
         }
+    }
+
+    /// Lets a member that was refused link again.
+    pub fn restore(&self, name: &Name) {
+        let mut revoked = self.inner.revoked.write().unwrap_or_else(PoisonError::into_inner);
+        revoked.remove(name);
     }
 
     /// Dials an address without knowing who is there.
@@ -156,9 +181,10 @@ impl Links {
         });
     }
 
-    /// Says goodbye to all.
+    /// Closes all of them, and lets their ports go.
     pub fn close(&self) {
         self.inner.quic.close(0u8.into(), b"stopped");
+        self.inner.peers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     fn tls(&self) -> Tls {
@@ -177,6 +203,10 @@ impl Links {
     }
 
     fn adopt(&self, name: &Name, link: Link) {
+        if self.inner.revoked.read().unwrap_or_else(PoisonError::into_inner).contains(name) {
+            // It began before.
+            return link.close();
+        }
         let _ = self.peer(name).try_send(ToPeer::Adopt(link));
     }
 
@@ -215,6 +245,9 @@ impl Links {
                     peer.detour(&bytes);
                 }
                 ToPeer::Carries(link) => peer.prefer(&link),
+                ToPeer::Keep { addresses } => {
+                    self.have_link(&name, &addresses, &mut peer, &mut rest).await;
+                }
             }
         }
         peer.close();

@@ -52,6 +52,10 @@ pub(crate) enum ToPeer {
     },
     /// A link that was stuck, and is not any more.
     Carries(Link),
+    /// Have a link, for the peer cannot open one.
+    Keep {
+        addresses: Vec<String>,
+    },
     /// Close all links.
     Close,
 }

@@ -1,6 +1,6 @@
 //! The fleet as one member sees it, for people and programs.
 
-use kogge_gossip::{Health, MemberView, Micros, State, View, Word};
+use kogge_gossip::{Amount, Capacity, Health, MemberView, Micros, State, View, Word};
 use serde::{Deserialize, Serialize};
 
 /// All members as `from` sees them.
@@ -24,6 +24,9 @@ pub struct MemberReport {
     pub state: String,
     /// What it says of itself: `Serving`, `Degraded`, `Down` or `Left`
     pub health: String,
+    /// How much room it says that it has; a hub has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<CapacityReport>,
     pub hub: bool,
     pub incarnation: u64,
     pub version: u64,
@@ -38,6 +41,26 @@ pub struct MemberReport {
     pub vouchers: Vec<String>,
     /// What members that watch it have to say.
     pub links: Vec<LinkReport>,
+}
+
+/// The room of a cluster as its members know it, in steps of 5 %.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CapacityReport {
+    pub nodes: u64,
+    pub ready_nodes: u64,
+    pub milli_cpu: AmountReport,
+    pub memory_mebibytes: AmountReport,
+    pub pods: AmountReport,
+    /// How many pods of 2^i times (250m CPU, 512 MiB) the nodes still take, one size after another.
+    pub largest_fit: [u16; 8],
+}
+
+/// What there is of something, and what of it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AmountReport {
+    pub total: u64,
+    pub used: u64,
 }
 
 /// One member's word about its link to another.
@@ -71,6 +94,7 @@ fn member(it: &MemberView) -> MemberReport {
         name: it.name.to_string(),
         state: state(it.state).to_owned(),
         health: health(it.health).to_owned(),
+        capacity: (!it.hub).then(|| capacity(&it.capacity)),
         hub: it.hub,
         incarnation: it.incarnation,
         version: it.version,
@@ -79,6 +103,18 @@ fn member(it: &MemberView) -> MemberReport {
         round_trip_milliseconds: it.round_trip.map(|it| seconds(it) * 1e3),
         vouchers: it.vouchers().map(ToString::to_string).collect(),
         links: it.observers.iter().filter_map(link).collect(),
+    }
+}
+
+fn capacity(it: &Capacity) -> CapacityReport {
+    let amount = |it: Amount| AmountReport { total: it.total, used: it.used };
+    CapacityReport {
+        nodes: it.nodes,
+        ready_nodes: it.ready,
+        milli_cpu: amount(it.cpu),
+        memory_mebibytes: amount(it.memory),
+        pods: amount(it.pods),
+        largest_fit: it.largest_fit,
     }
 }
 

@@ -220,3 +220,43 @@ impl ClientCertVerifier for Verifier {
         vec![SignatureScheme::ED25519]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Authority;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_certificate_has_a_member_s_name() {
+        assert_eq!(name_of(&certificate().into()), Name::new("eu"));
+    }
+
+    fn certificate() -> Vec<u8> {
+        let at = Timestamp::UNIX_EPOCH;
+        let name = Name::new("eu").expect("a name");
+        let made = Authority::create("fleet", at)
+            .and_then(|it| it.identity(&name, &[7; 16], GRACE, at))
+            .expect("an identity");
+        made.issued.certificate
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_certificate_or_are_none(
+            bytes in prop::collection::vec(any::<u8>(), 0..600),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+            ends in any::<prop::sample::Index>(),
+        ) {
+            let mut changed = certificate();
+            for (at, byte) in changes {
+                *at.get_mut(&mut changed) = byte;
+            }
+            changed.truncate(1 + ends.index(changed.len()));
+            for bytes in [bytes, changed] {
+                let certificate = CertificateDer::from(bytes);
+                let _ = (name_of(&certificate), expires(&certificate));
+            }
+        }
+    }
+}

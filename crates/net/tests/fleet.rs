@@ -11,7 +11,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use kogge_gossip::{Capacity, Floor, Head, Name, State};
 use kogge_net::{Authority, Gossip, Identity, Issued, Options};
-use kogge_testkit::wait_until_async;
+use kogge_testkit::{Deadline, wait_until_async};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -42,7 +42,7 @@ fn options(identity: Identity, seeds: &[&Gossip]) -> Options {
     Options {
         carries_to: None,
         identity,
-        listen: "127.0.0.1:0".parse().unwrap(),
+        listen: Some("127.0.0.1:0".parse().unwrap()),
         advertise: Vec::new(),
         seeds: seeds.iter().map(|it| it.address().to_string()).collect(),
         dir: None,
@@ -167,19 +167,85 @@ async fn whom_the_hub_removes_is_cut_off_until_it_is_admitted_again() {
     let floor = Floor { serial: 1, incarnation: Floor::REMOVED, revoked: true };
     fleet[0].floor(authority.floor(&name("m2"), &floor, now())).await;
     sees(&fleet[1], "m2", State::Removed).await;
+    for peer in ["hub", "m1"] {
+        cannot_ask(&fleet[2], peer).await;
+    }
     // What a member signs for itself is no floor.
     let forged = self::fleet("f").floor(&name("m1"), &floor, now());
     fleet[1].floor(forged).await;
     sees(&fleet[0], "m1", State::Alive).await;
-    // Admitted again and not there yet, it is not one that was taken out.
     assert!(is_taken_out(&fleet[1], "m2").await);
     let floor = Floor { serial: 2, incarnation: 1 << 40, revoked: false };
     fleet[0].floor(authority.floor(&name("m2"), &floor, now())).await;
-    wait_until_async(SOON, "m2 may come again", async || {
-        (!is_taken_out(&fleet[1], "m2").await).then_some(())
+    all_alive(&fleet).await;
+    assert!(!is_taken_out(&fleet[1], "m2").await);
+}
+
+/// No link opens from one to the other, however often it is tried.
+async fn cannot_ask(from: &Gossip, whom: &str) {
+    let whom = name(whom);
+    let ask = async || from.report_of(&whom).await.is_none().then_some(());
+    wait_until_async(SOON, "links are cut", ask).await;
+    // Longer than one that could not be dialled is left alone.
+    let rest = Deadline::after(Duration::from_millis(1_500));
+    wait_until_async(SOON, "the rest is over", async || rest.is_over().then_some(())).await;
+    assert_eq!(ask().await, Some(()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_removed_stays_cut_off_from_one_that_starts_anew() {
+    let authority = fleet("f");
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options(member(&authority, "hub"), &[]);
+    options.dir = Some(dir.path().to_owned());
+    let hub = Gossip::start(options.clone()).await.unwrap();
+    let removed = start(&authority, "m1", &[&hub]).await;
+    sees(&hub, "m1", State::Alive).await;
+    sees(&removed, "hub", State::Alive).await;
+    let floor = Floor { serial: 1, incarnation: Floor::REMOVED, revoked: true };
+    hub.floor(authority.floor(&name("m1"), &floor, now())).await;
+    sees(&hub, "m1", State::Removed).await;
+    cannot_ask(&removed, "hub").await;
+    options.listen = Some(hub.address());
+    drop(hub);
+    let hub = wait_until_async(SOON, "its port is free", async || {
+        Gossip::start(options.clone()).await.ok()
     })
     .await;
-    sees(&fleet[1], "m2", State::Removed).await;
+    assert!(is_taken_out(&hub, "m1").await);
+    cannot_ask(&removed, "hub").await;
+    let welcome = start(&authority, "m2", &[&hub]).await;
+    sees(&welcome, "hub", State::Alive).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_only_dials_keeps_links_to_those_that_watch_it() {
+    let authority = fleet("f");
+    let mut fleet = vec![start(&authority, "m0", &[]).await];
+    for number in 1..40 {
+        let next = start(&authority, &format!("m{number}"), &[&fleet[0]]).await;
+        fleet.push(next);
+    }
+    let mut hidden = options(member(&authority, "hidden"), &[&fleet[0]]);
+    hidden.listen = None;
+    fleet.push(Gossip::start(hidden).await.unwrap());
+    all_alive(&fleet).await;
+    let row = async |by: &Gossip| {
+        let members = by.view().await.unwrap().members;
+        members.into_iter().find(|it| it.name.as_str() == "hidden").unwrap()
+    };
+    let observers = row(&fleet[0]).await.observers;
+    assert_eq!(observers.len(), 5);
+    for (observer, _) in observers {
+        let by: usize = observer.as_str()[1..].parse().unwrap();
+        let what = format!("{observer} probes it");
+        wait_until_async(SOON, &what, async || row(&fleet[by]).await.round_trip.map(drop)).await;
+    }
+    for by in &fleet {
+        let broken: Vec<_> =
+            row(by).await.observers.into_iter().filter(|it| it.1.is_some()).collect();
+        assert_eq!(broken, [], "{:?}", by.address());
+    }
 }
 
 async fn is_taken_out(by: &Gossip, who: &str) -> bool {
@@ -264,7 +330,7 @@ async fn where_udp_is_blocked_tcp_carries_it() {
     let mut outside = options(member(&authority, "outside"), &[]);
     outside.seeds = vec![door.to_string()];
     // It cannot be dialled, so that all goes through the door.
-    outside.listen = "0.0.0.0:0".parse().unwrap();
+    outside.listen = None;
     let outside = Gossip::start(outside).await.unwrap();
     sees(&outside, "hidden", State::Alive).await;
     sees(&hidden, "outside", State::Alive).await;

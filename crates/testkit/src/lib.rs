@@ -16,4 +16,4 @@ pub mod wait;
 
 pub use process::Process;
 pub use tempfile::TempDir;
-pub use wait::{wait_until, wait_until_async};
+pub use wait::{Deadline, wait_until, wait_until_async};

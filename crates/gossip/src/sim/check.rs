@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::id::{Micros, Name, SECOND};
 use crate::record::{Floor, Slot, Stamp};
 use crate::table::State;
+use crate::words::ENOUGH;
 
 /// Within this long of calm everything is as it should be.
 pub const BOUND: Micros = 12 * SECOND;
@@ -154,18 +155,20 @@ impl Checker {
     }
 
     /// Looks at all views at a moment: after calm, the well are alive to the well, and not suspected
-    /// for longer than the bound; who does not run is not alive.
+    /// for longer than the bound; who does not run is not alive, if three are well to say so: fewer
+    /// do not bury two that fail together.
     pub fn look(&mut self, now: Micros) {
         if !Self::long(self.calm, now) {
             return;
         }
         let mut wrong = Vec::new();
+        let enough = ENOUGH <= self.all_well(now).len();
         for ((by, of), (_, seen)) in &self.seen {
             if by == of || !self.well(by, now) {
                 continue;
             }
             let Some(truth) = self.truth.get(of) else { continue };
-            let dead = !truth.runs && Self::long(Some(truth.since), now);
+            let dead = enough && !truth.runs && Self::long(Some(truth.since), now);
             match seen.state {
                 Some(State::Dead | State::Left | State::Removed) if self.well(of, now) => {
                     wrong.push(format!("{by}: {of} is {:?}, and is well", seen.state));

@@ -20,7 +20,12 @@ pub enum Fault {
     /// Loss, duplicates and late frames from now on, in a million each.
     Noise { loss: u64, duplicates: u64, late: u64 },
     /// Hosts by groups that do not reach each other.
-    Split(Vec<u8>),
+    Split {
+        /// The group of each.
+        groups: Vec<u8>,
+        /// The split has been there, and went, a moment ago.
+        again: bool,
+    },
     /// Nothing from one host to another.
     OneWay(usize, usize),
     /// All ways are open.
@@ -60,10 +65,16 @@ pub struct Happened {
     pub slowed: u64,
     /// Frames that a hostile member sent.
     pub abused: u64,
-    /// Splits, and one-way cuts.
+    /// Splits, those of them that came back, and one-way cuts.
     pub splits: u64,
     /// See there.
+    pub flaps: u64,
+    /// See there.
     pub one_way: u64,
+    /// Fleets of fewer than twenty.
+    pub small: u64,
+    /// Fleets in which frames take as long as it is far.
+    pub distant: u64,
     /// Hosts stopped.
     pub stops: u64,
     /// Clocks that jumped.
@@ -99,8 +110,9 @@ impl Happened {
     }
 
     pub(super) fn count(&mut self, fault: &Fault) {
+        self.flaps += u64::from(matches!(fault, Fault::Split { again: true, .. }));
         let counter = match fault {
-            Fault::Split(_) => &mut self.splits,
+            Fault::Split { .. } => &mut self.splits,
             Fault::OneWay(..) => &mut self.one_way,
             Fault::Stop(..) => &mut self.stops,
             Fault::Jump(..) => &mut self.jumps,
@@ -125,7 +137,10 @@ impl Happened {
             (&mut self.slowed, other.slowed),
             (&mut self.abused, other.abused),
             (&mut self.splits, other.splits),
+            (&mut self.flaps, other.flaps),
             (&mut self.one_way, other.one_way),
+            (&mut self.small, other.small),
+            (&mut self.distant, other.distant),
             (&mut self.stops, other.stops),
             (&mut self.jumps, other.jumps),
             (&mut self.starts, other.starts),
@@ -156,7 +171,10 @@ impl Happened {
             (self.slowed, "frames slowed"),
             (self.abused, "abuse"),
             (self.splits, "splits"),
+            (self.flaps, "splits that come back"),
             (self.one_way, "one-way cuts"),
+            (self.small, "small fleets"),
+            (self.distant, "latency by distance"),
             (self.stops, "stops"),
             (self.jumps, "clock jumps"),
             (self.crashes[0], "crashes, disk kept"),
@@ -217,7 +235,8 @@ fn fault(
             let flaps = 1 + rng.below(3);
             for flap in 0..flaps {
                 let begin = at + flap * span / flaps;
-                script.push((begin, Fault::Split(groups.clone())));
+                let again = 0 < flap;
+                script.push((begin, Fault::Split { groups: groups.clone(), again }));
                 script.push((begin + span / flaps * 2 / 3, Fault::Mend));
             }
         }

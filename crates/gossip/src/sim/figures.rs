@@ -39,6 +39,8 @@ pub struct Join {
     pub most: u64,
     /// See there.
     pub by_seed: u64,
+    /// Members that another called dead meanwhile, although all live.
+    pub false_deaths: u64,
 }
 
 /// All of it: what `kogge sim gossip` prints. Bytes are frames with UDP and IP headers.
@@ -56,7 +58,8 @@ pub struct Figures {
     pub first_detection_seconds: Option<f64>,
     /// Seconds until all do.
     pub all_know_seconds: Option<f64>,
-    /// Living members called dead, in all of these runs.
+    /// Living members called dead by anybody: at rest, during the update and while all join. In
+    /// the split each part calls the other dead, so that is not counted.
     pub false_deaths: u64,
     /// Seconds until a fleet that starts by one seed knows itself.
     pub join_seconds: Option<f64>,
@@ -178,7 +181,8 @@ pub fn join(members: usize, loss: u64, seed: u64) -> Join {
     #[expect(clippy::cast_precision_loss, reason = "counts of bytes")]
     let mean = received.iter().sum::<u64>() as f64 / received.len().max(1) as f64;
     let most = received.into_iter().max().unwrap_or(0);
-    Join { took, received: mean, most, by_seed: world.hosts[0].sent.bytes }
+    let (by_seed, false_deaths) = (world.hosts[0].sent.bytes, world.happened.died);
+    Join { took, received: mean, most, by_seed, false_deaths }
 }
 
 /// The network is split 30 to 70 for 120 s. How long after that all see all alive, and know the
@@ -222,8 +226,7 @@ impl Soak {
     }
 }
 
-/// All figures of a fleet. Deaths of the living are counted in what comes before the crash and
-/// the split. `begins` is told what is played next.
+/// All figures of a fleet. `begins` is told what is played next.
 pub fn fleet_figures(
     members: usize,
     loss: u64,
@@ -241,7 +244,7 @@ pub fn fleet_figures(
     begins("a death");
     let death = die(&mut world);
     begins("all join by one seed");
-    let joined = join(members, loss, seed).took;
+    let joined = join(members, loss, seed);
     begins("a split of 30 to 70 and its end, which takes longest");
     let healed = heal(members, loss, seed).0;
     Figures {
@@ -251,8 +254,8 @@ pub fn fleet_figures(
         idle_bytes_per_second,
         first_detection_seconds: death.first.map(seconds),
         all_know_seconds: death.all.map(seconds),
-        false_deaths,
-        join_seconds: joined.map(seconds),
+        false_deaths: false_deaths + joined.false_deaths,
+        join_seconds: joined.took.map(seconds),
         heal_seconds: healed.map(seconds),
     }
 }

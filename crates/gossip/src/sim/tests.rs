@@ -1,7 +1,9 @@
 use super::*;
 use crate::id::SECOND;
+use crate::links::Word;
 use crate::record::Slot;
 use crate::table::State;
+use crate::view::MemberView;
 
 /// Seeds in CI; 10,000 are played by `cargo xtask bench gossip seeds`.
 const SEEDS: u64 = 300;
@@ -63,6 +65,16 @@ fn state(world: &World, by: usize, of: usize) -> Option<State> {
     world.node(by)?.state_of(world.hosts[of].name.as_str())
 }
 
+/// What a member knows of another.
+fn seen(world: &World, by: usize, of: usize) -> MemberView {
+    let members = world.node(by).unwrap().view().members;
+    members.into_iter().find(|it| it.name == world.hosts[of].name).unwrap()
+}
+
+fn number(of: &crate::Name) -> usize {
+    of.as_str()[1..].parse().unwrap()
+}
+
 /// Who of the running is called dead by whom.
 fn dead(world: &World) -> Vec<(usize, usize)> {
     let hosts = 0..world.hosts.len();
@@ -114,43 +126,112 @@ fn one_broken_link_is_shown_and_kills_nobody() {
     let mut world = fleet(20);
     let node = world.node(4).unwrap();
     let subject = node.table.subjects(node.me)[0];
-    let name = node.table.members[subject].name.clone();
-    let of: usize = name.as_str()[1..].parse().unwrap();
+    let of = number(&node.table.members[subject].name);
     world.net.cuts.push((4, of));
     later(&mut world, 40);
     assert_eq!(dead(&world), []);
-    let view = world.node(9).unwrap().view();
-    let row = view.members.iter().find(|it| it.name == name).unwrap();
-    let broken: Vec<_> = row.broken_links().map(|it| it.0.as_str()).collect();
-    assert_eq!((row.state, &broken[..]), (State::Alive, &["m0004"][..]), "{row:?}");
+    let row = seen(&world, 9, of);
+    let broken: Vec<usize> = row.broken_links().map(|it| number(it.0)).collect();
+    assert_eq!((row.state, broken), (State::Alive, vec![4]), "{row:?}");
     assert_eq!(row.vouchers().count(), 4);
+}
+
+/// A fleet in which that many observers of m0007 do not reach it, and who they are.
+fn blind(observers: usize, loss: u64) -> (World, Vec<usize>) {
+    let mut world = fleet(20);
+    let blind: Vec<usize> = seen(&world, 9, 7).vouchers().take(observers).map(number).collect();
+    world.net.cuts = blind.iter().flat_map(|it| [(*it, 7), (7, *it)]).collect();
+    world.net.loss = loss;
+    later(&mut world, 30);
+    (world, blind)
+}
+
+/// Stops m0007, and returns the seconds until all know.
+fn takes_to_bury(world: &mut World) -> u64 {
+    world.stop(7, 60 * SECOND);
+    (1..60)
+        .find(|_| {
+            later(world, 1);
+            dead(world).len() == 19
+        })
+        .unwrap()
 }
 
 #[test]
 fn what_two_do_not_reach_is_not_suspected_for_long_and_dies_in_time() {
-    for loss in [0, 50_000] {
-        let mut world = fleet(20);
-        let name = world.hosts[7].name.clone();
-        let view = world.node(9).unwrap().view();
-        let row = view.members.iter().find(|it| it.name == name).unwrap();
-        let number = |it: &crate::Name| it.as_str()[1..].parse::<usize>().unwrap();
-        let blind: Vec<usize> = row.vouchers().take(2).map(number).collect();
-        world.net.cuts = blind.iter().flat_map(|it| [(*it, 7), (7, *it)]).collect();
-        world.net.loss = loss;
-        later(&mut world, 30);
+    for (loss, limit) in [(0, 4), (50_000, 5), (100_000, 5), (200_000, 6)] {
+        let (mut world, blind) = blind(2, loss);
         for second in 0..120 {
             later(&mut world, 1);
             assert_eq!(state(&world, 9, 7), Some(State::Alive), "{loss} {second}");
         }
-        let view = world.node(9).unwrap().view();
-        let row = view.members.iter().find(|it| it.name == name).unwrap();
+        let row = seen(&world, 9, 7);
         let broken: Vec<usize> = row.broken_links().map(|it| number(it.0)).collect();
-        assert_eq!(broken, blind, "{row:?}");
-        world.stop(7, 60 * SECOND);
+        assert_eq!((row.incarnation, broken), (1, blind), "{row:?}");
+        let took = takes_to_bury(&mut world);
+        assert!(took <= limit, "{loss}: {took} s");
+    }
+}
+
+#[test]
+fn what_three_do_not_reach_is_suspected_only_by_loss_and_dies_in_time() {
+    for (loss, limit) in [(0, 5), (100_000, 5), (200_000, 6)] {
+        let (mut world, blind) = blind(3, loss);
+        let mut suspected = 0;
+        for second in 0..120 {
+            later(&mut world, 1);
+            assert_eq!(dead(&world), [], "{loss} {second}");
+            suspected += u64::from(state(&world, 9, 7) == Some(State::Suspect));
+        }
+        assert!(suspected <= if loss == 0 { 0 } else { 40 }, "{loss}: {suspected} s");
+        let row = seen(&world, 9, 7);
+        let broken: Vec<usize> = row.broken_links().map(|it| number(it.0)).collect();
+        assert!(row.incarnation <= 2 && broken == blind, "{loss}: {row:?}");
+        let took = takes_to_bury(&mut world);
+        assert!(took <= limit, "{loss}: {took} s");
+    }
+}
+
+#[test]
+fn members_that_die_together_do_not_vouch_for_each_other() {
+    // Two of three outsiders lose the whole site, so its members say that they reach each other.
+    for pause in 0..14 {
+        let mut world = fleet(6);
+        let pairs = (0..2).flat_map(|it| (3..6).flat_map(move |of| [(it, of), (of, it)]));
+        world.net.cuts = pairs.collect();
+        later(&mut world, pause);
+        for host in 3..6 {
+            world.crash(host, Disk::Kept);
+        }
         later(&mut world, 12);
         let called = dead(&world);
-        assert_eq!(called.len(), 19, "{loss}: {called:?}");
+        assert_eq!(called.len(), 9, "after {pause} s: {called:?}");
     }
+}
+
+#[test]
+fn who_is_heard_but_does_not_answer_is_said_to_be_cut_one_way() {
+    // All watch each other, so m0000 is sent m0001's probes, and what it sends itself is lost.
+    let mut world = fleet(6);
+    world.net.cuts.push((0, 1));
+    let said = (0..60).filter(|_| {
+        later(&mut world, 1);
+        assert_eq!(dead(&world), []);
+        let row = seen(&world, 3, 1);
+        row.observers.iter().any(|it| number(&it.0) == 0 && it.1 == Some(Word::OneWay))
+    });
+    let seconds = said.count();
+    assert!(10 < seconds, "{seconds}");
+}
+
+#[test]
+fn of_two_who_only_sends_is_not_called_down_while_it_is_heard() {
+    let mut world = fleet(2);
+    world.net.cuts.push((0, 1));
+    later(&mut world, 5);
+    let row = seen(&world, 0, 1);
+    let broken: Vec<_> = row.broken_links().map(|it| (number(it.0), it.1)).collect();
+    assert_eq!((row.state, broken), (State::Alive, vec![(0, Word::OneWay)]));
 }
 
 #[test]
@@ -212,6 +293,22 @@ fn a_fleet_that_lost_power_finds_itself_without_its_seed() {
 }
 
 #[test]
+fn who_was_never_answered_takes_in_those_who_wait_for_it() {
+    // The only seed stands still, so two wait for it, and then for each other.
+    let mut world = World::new(3, 3);
+    world.seeds = vec![2];
+    world.start(2);
+    world.stop(2, 600 * SECOND);
+    world.start(0);
+    world.start(1);
+    later(&mut world, 3);
+    world.seeds = vec![0, 1];
+    later(&mut world, 15);
+    assert_eq!(state(&world, 0, 1), Some(State::Alive));
+    assert_eq!(state(&world, 1, 0), Some(State::Alive));
+}
+
+#[test]
 fn members_that_only_dial_out_are_watched_and_told() {
     let mut world = World::new(40, 5);
     for host in 10..25 {
@@ -260,7 +357,7 @@ fn the_campaign_finds_members_that_do_not_ask_floors() {
 
 /// What the checker says to a trace that is broken in one way.
 fn refuses(trace: impl Fn(&mut Checker, &[crate::Name]), why: &str) {
-    let names: Vec<_> = ["a", "b"].iter().filter_map(|it| crate::Name::new(it)).collect();
+    let names: Vec<_> = ["a", "b", "c", "d"].iter().filter_map(|it| crate::Name::new(it)).collect();
     let mut checker = Checker::default();
     checker.network(true, 0);
     for name in &names {

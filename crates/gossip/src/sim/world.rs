@@ -290,6 +290,7 @@ impl World {
                     }
                 }
                 Action::Revoke { .. } => self.happened.revocations += 1,
+                Action::Restore { .. } => {}
             }
         }
     }

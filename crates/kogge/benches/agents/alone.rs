@@ -45,7 +45,7 @@ async fn start(members: usize) -> anyhow::Result<Vec<Gossip>> {
         let options = Options {
             carries_to: None,
             identity: authority.identity(&name, &[7; 16], day, now())?,
-            listen: "127.0.0.1:0".parse()?,
+            listen: Some("127.0.0.1:0".parse()?),
             advertise: Vec::new(),
             seeds: fleet.first().map(|it| it.address().to_string()).into_iter().collect(),
             dir: None,

@@ -1,6 +1,7 @@
 //! `kogge hub`: the hub alone.
 
 use std::{
+    fs,
     io::Write,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -126,8 +127,8 @@ pub async fn start(dir: &Path, now: fn() -> Timestamp, life: Duration) -> anyhow
         .context("could not start the hub")
 }
 
-/// Joins the fleet's gossip at a port, or at any where none is asked for and the usual is taken, on
-/// the address where the hub's API is.
+/// Joins the fleet's gossip at a port, on the address where the hub's API is. Where none is asked for
+/// that is the one of last time, by which members know it, or the usual, or any that is free.
 pub async fn gossip(
     hub: &Hub,
     dir: &Path,
@@ -135,9 +136,11 @@ pub async fn gossip(
     port: Option<u16>,
     names: &[String],
 ) -> anyhow::Result<Arc<FleetGossip>> {
-    let ports = port.map_or(vec![GOSSIP_PORT, 0], |it| vec![it]);
+    let file = dir.join("hub/gossip/port");
+    let before = fs::read_to_string(&file).ok().and_then(|it| it.trim().parse().ok());
+    let ports = || before.into_iter().chain([GOSSIP_PORT, 0]).collect();
     let mut last = None;
-    for port in ports {
+    for port in port.map_or_else(ports, |it| vec![it]) {
         let options = GossipOptions {
             listen: SocketAddr::new(api.ip(), port),
             advertise: names.iter().take(1).cloned().collect(),
@@ -145,7 +148,14 @@ pub async fn gossip(
             dir: dir.join("hub/gossip"),
         };
         match hub.gossip(options).await {
-            Ok(gossip) => return Ok(gossip),
+            Ok(gossip) => {
+                let port = gossip.address().port();
+                if before != Some(port) {
+                    let kept = kogge_files::replace(&file, port.to_string().as_bytes());
+                    kept.with_context(|| format!("could not write {}", file.display()))?;
+                }
+                return Ok(gossip);
+            }
             Err(error) => last = Some(error),
         }
     }

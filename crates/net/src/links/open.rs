@@ -194,12 +194,15 @@ fn peer_name(chain: Option<&[rustls::pki_types::CertificateDer<'_>]>) -> io::Res
     name.ok_or_else(|| io::Error::other("no name on the certificate"))
 }
 
-/// An endpoint that dials and accepts.
-pub(super) fn quic_endpoint(tls: &Tls, address: SocketAddr) -> io::Result<quinn::Endpoint> {
+/// An endpoint that dials, and accepts where there is a server.
+pub(super) fn quic_endpoint(
+    address: SocketAddr,
+    server: Option<quinn::ServerConfig>,
+) -> io::Result<quinn::Endpoint> {
     let mut config = quinn::EndpointConfig::default();
     config.cid_generator(|| Box::new(RandomConnectionIdGenerator::new(CONNECTION_ID)));
-    let (server, socket) = (quic_server(tls)?, UdpSocket::bind(address)?);
-    quinn::Endpoint::new(config, Some(server), socket, Arc::new(quinn::TokioRuntime))
+    let socket = UdpSocket::bind(address)?;
+    quinn::Endpoint::new(config, server, socket, Arc::new(quinn::TokioRuntime))
 }
 
 pub(super) fn quic_server(tls: &Tls) -> io::Result<quinn::ServerConfig> {

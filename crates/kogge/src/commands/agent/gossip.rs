@@ -2,14 +2,16 @@
 
 use std::{
     fs, io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context as _, anyhow};
-use jiff::{SignedDuration, Timestamp};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use jiff::Timestamp;
+use kogge_apiserver::pki;
 use kogge_gossip::{Head, Name};
 use kogge_hub::{
     Admission,
@@ -29,9 +31,6 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// Between attempts to gossip at all.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// A certificate for links lives a day; it is renewed at two thirds.
-const RENEW: SignedDuration = SignedDuration::from_hours(16);
-
 /// How the agent takes part in the fleet's gossip.
 #[derive(Debug, clap::Args)]
 pub struct GossipArgs {
@@ -39,7 +38,7 @@ pub struct GossipArgs {
     #[arg(long, value_name = "IP:PORT")]
     gossip_address: Option<SocketAddr>,
     /// As which others dial it, if that is another: HOST:PORT
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", requires = "gossip_address")]
     gossip_advertise: Vec<String>,
     /// Address of plain HTTP for `kogge gossip --agent` and /healthz
     #[arg(long, value_name = "IP:PORT")]
@@ -64,6 +63,17 @@ impl Member {
         let made = Self { key, admission: None, admitted: None };
         identity::write(file, &made)?;
         Ok(made)
+    }
+
+    /// Of its certificate for links; at once where none is known.
+    fn renewal_is_due(&self) -> anyhow::Result<Timestamp> {
+        let (Some(admission), Some(admitted)) = (&self.admission, self.admitted) else {
+            return Ok(Timestamp::UNIX_EPOCH);
+        };
+        let der = STANDARD.encode(&admission.issued.certificate);
+        let pem = format!("-----BEGIN CERTIFICATE-----\n{der}\n-----END CERTIFICATE-----\n");
+        let facts = pki::facts(&pem).context("the hub gave no certificate for links")?;
+        Ok(identity::renewal_is_due(admitted, facts.expires))
     }
 }
 
@@ -143,13 +153,14 @@ async fn renew_for_ever(
     ways: &Ways,
 ) -> anyhow::Result<()> {
     loop {
-        let due = member.admitted.unwrap_or(Timestamp::UNIX_EPOCH) + RENEW;
-        let left = due.duration_since(clock::now());
+        let left = member.renewal_is_due()?.duration_since(clock::now());
         if left.is_positive() {
             sleep(left.unsigned_abs()).await;
         }
         let admission = admitted(home, key, member, file, ways).await?;
         gossip.renew(admission.issued).await;
+        // By a clock that is far ahead of the hub's, the next is due at once.
+        sleep(AGAIN).await;
     }
 }
 
@@ -162,8 +173,6 @@ async fn start(
     ways: &Ways,
 ) -> anyhow::Result<Gossip> {
     let name = Name::new(&agent.name).context("the cluster's name is no name of a member")?;
-    // What only dials needs some port, on every address.
-    let any = SocketAddr::from((IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
     let options = Options {
         identity: kogge_net::Identity {
             name,
@@ -171,7 +180,7 @@ async fn start(
             key: key.clone(),
             issued: admission.issued.clone(),
         },
-        listen: args.gossip_address.unwrap_or(any),
+        listen: args.gossip_address,
         advertise: args.gossip_advertise.clone(),
         seeds: admission.seeds.clone(),
         carries_to: Some(ways.hub().to_owned()),
@@ -219,4 +228,32 @@ async fn serve_status(address: Option<SocketAddr>, gossip: Arc<Gossip>) -> anyho
     let listener = listener.with_context(|| format!("could not listen on {address}"))?;
     status::serve(listener, gossip).await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kogge_net::Authority;
+
+    #[test]
+    fn a_certificate_for_links_is_renewed_at_two_thirds_of_whatever_life_it_has() {
+        let key = MemberKey::generate().expect("a key");
+        let at: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
+        let name = Name::new("eu").expect("a name");
+        let authority = Authority::create("fleet", at).expect("an authority");
+        for (hours, minutes) in [(24, 16 * 60), (3, 2 * 60)] {
+            let life = Duration::from_hours(hours);
+            let issued = authority.issue(&name, &[1; 16], &key.public(), life, at);
+            let issued = issued.expect("a certificate");
+            let mut member = Member {
+                key: key.pkcs8().to_vec(),
+                admission: Some(Admission { issued, seeds: Vec::new() }),
+                admitted: Some(at),
+            };
+            let due = member.renewal_is_due().expect("a time");
+            assert_eq!(due, at + Duration::from_mins(minutes));
+            member.admitted = None;
+            assert!(member.renewal_is_due().expect("a time") < at);
+        }
+    }
 }

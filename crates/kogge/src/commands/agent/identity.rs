@@ -64,10 +64,8 @@ impl Identity {
         Ok(Self { certificate, key, issued: now, expires: facts.expires, ..self.clone() })
     }
 
-    /// At two thirds of its life.
     pub fn renewal_is_due(&self) -> Timestamp {
-        let life = self.expires.duration_since(self.issued);
-        self.issued.saturating_add(life * 2 / 3).unwrap_or(self.expires)
+        renewal_is_due(self.issued, self.expires)
     }
 
     /// A client of the hub that shows the certificate, and goes by whatever way is open.
@@ -83,6 +81,12 @@ impl Identity {
         });
         client_of(&self.hub, &cluster, &user).await
     }
+}
+
+/// At two thirds of a certificate's life.
+pub fn renewal_is_due(issued: Timestamp, expires: Timestamp) -> Timestamp {
+    let life = expires.duration_since(issued);
+    issued.saturating_add(life * 2 / 3).unwrap_or(expires)
 }
 
 /// A client of a hub. Without an authority any is believed: then no secret may be sent.
@@ -126,14 +130,27 @@ pub fn write<T: Serialize>(path: &Path, value: &T) -> anyhow::Result<()> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn no_key_is_shown() {
-        let identity: Identity = serde_json::from_value(json!({
+    fn identity() -> Identity {
+        serde_json::from_value(json!({
             "name": "eu", "cluster_id": "1", "hub": "https://hub", "hub_id": "one",
             "token_id": "abcdef", "authority": "", "certificate": "", "key": "s3cret",
             "issued": "2026-01-01T00:00:00Z", "expires": "2026-01-02T00:00:00Z",
         }))
-        .expect("an identity");
-        assert_eq!(format!("{identity:?}"), r#"Identity { name: "eu", hub_id: "one", .. }"#);
+        .expect("an identity")
+    }
+
+    #[test]
+    fn no_key_is_shown() {
+        assert_eq!(format!("{:?}", identity()), r#"Identity { name: "eu", hub_id: "one", .. }"#);
+    }
+
+    #[test]
+    fn a_certificate_is_renewed_at_two_thirds_of_its_life_and_not_before() {
+        let left = |now: &str| {
+            let now: Timestamp = now.parse().expect("a time");
+            identity().renewal_is_due().duration_since(now)
+        };
+        assert!(left("2026-01-01T15:59:59.999Z").is_positive());
+        assert!(left("2026-01-01T16:00:00Z").is_zero());
     }
 }

@@ -2,13 +2,19 @@
 
 mod table;
 
-use std::{io::Write, time::Duration};
+use std::{
+    io::{self, IsTerminal as _, Write},
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use kogge_hub::{Recovering, pull::RECOVERY_PATH};
 use kogge_net::FleetReport;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    time::{sleep, timeout},
+};
 
 use self::table::table;
 use crate::{kubeconfig::Target, stop::Stop};
@@ -18,6 +24,12 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// An agent that does not answer by then is not there.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A hub has longer: it may have to ask a member first.
+const HUBS_PATIENCE: Duration = Duration::from_secs(10);
+
+/// To the top left of a terminal, and nothing of what was there.
+const REDRAW: &str = "\x1b[H\x1b[J";
 
 const LONGEST: u64 = 8 << 20;
 
@@ -51,58 +63,80 @@ enum Output {
 }
 
 pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
+    let path = path(args.from.as_deref())?;
+    if !args.watch {
+        out.write_all(look(args, &path).await?.as_bytes())?;
+        return Ok(());
+    }
     let mut stop = Stop::listen()?;
+    tokio::select! {
+        () = stop.asked() => Ok(()),
+        ended = watch(args, &path, out) => ended,
+    }
+}
+
+/// Looks again and again. What fails is told once, until something else does.
+async fn watch(args: &Args, path: &str, out: &mut dyn Write) -> anyhow::Result<()> {
+    let (before, after) = if io::stdout().is_terminal() { (REDRAW, "") } else { ("", "\n") };
+    let mut failure = None;
     loop {
-        let report = read(args).await?;
-        if let (Output::Table | Output::Wide, Some(recovering)) =
-            (args.output, recovering(args).await)
-        {
-            writeln!(out, "RECOVERING: {}", recovering.message())?;
+        match look(args, path).await {
+            Ok(seen) => {
+                failure = None;
+                write!(out, "{before}{seen}{after}")?;
+                out.flush()?;
+            }
+            Err(error) => {
+                let now = format!("error: {error:#}").replace('\n', " ");
+                if failure.as_ref() != Some(&now) {
+                    eprintln!("{now}");
+                }
+                failure = Some(now);
+            }
         }
-        show(&report, args.output, out)?;
-        if !args.watch {
-            return Ok(());
-        }
-        writeln!(out)?;
-        out.flush()?;
-        tokio::select! {
-            () = stop.asked() => return Ok(()),
-            () = tokio::time::sleep(LOOK) => {}
-        }
+        sleep(LOOK).await;
     }
 }
 
-fn show(report: &FleetReport, how: Output, out: &mut dyn Write) -> anyhow::Result<()> {
-    match how {
-        Output::Table => out.write_all(table(report, false).as_bytes())?,
-        Output::Wide => out.write_all(table(report, true).as_bytes())?,
-        Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(report)?)?,
-        Output::Yaml => {
-            let value = serde_json::to_value(report)?;
-            out.write_all(kogge_model::yaml::to_string(&value).as_bytes())?;
-        }
+/// The fleet at this moment, as it is to be shown.
+async fn look(args: &Args, path: &str) -> anyhow::Result<String> {
+    let report = read(args, path).await?;
+    let shown = show(&report, args.output)?;
+    let is_for_people = matches!(args.output, Output::Table | Output::Wide);
+    if is_for_people && let Some(recovering) = recovering(args).await {
+        return Ok(format!("RECOVERING: {}\n{shown}", recovering.message()));
     }
-    Ok(())
+    Ok(shown)
 }
 
-async fn read(args: &Args) -> anyhow::Result<FleetReport> {
+fn show(report: &FleetReport, how: Output) -> anyhow::Result<String> {
+    Ok(match how {
+        Output::Table => table(report, false),
+        Output::Wide => table(report, true),
+        Output::Json => serde_json::to_string_pretty(report)? + "\n",
+        Output::Yaml => kogge_model::yaml::to_string(&serde_json::to_value(report)?),
+    })
+}
+
+/// Where the hub says it.
+fn path(from: Option<&str>) -> anyhow::Result<String> {
+    let Some(member) = from else { return Ok("/kogge/v1/gossip".to_owned()) };
+    if let Err(reason) = kogge_model::names::dns_label(member) {
+        bail!("--from {member}: {reason}");
+    }
+    Ok(format!("/kogge/v1/gossip?from={member}"))
+}
+
+async fn read(args: &Args, path: &str) -> anyhow::Result<FleetReport> {
     let text = if let Some(address) = &args.agent {
-        let asked = tokio::time::timeout(PATIENCE, from_agent(address)).await;
+        let asked = timeout(PATIENCE, from_agent(address)).await;
         asked.with_context(|| format!("no agent answers at {address}"))??
     } else {
-        let path = match &args.from {
-            Some(member) => {
-                if let Err(reason) = kogge_model::names::dns_label(member) {
-                    bail!("--from {member}: {reason}");
-                }
-                format!("/kogge/v1/gossip?from={member}")
-            }
-            None => "/kogge/v1/gossip".to_owned(),
-        };
+        let silent =
+            "the hub does not say; while it is down ask an agent: kogge gossip --agent HOST:PORT";
         let client = args.target.client().await?;
-        client.raw(&path).await.context(
-            "the hub does not say; while it is down ask an agent: kogge gossip --agent HOST:PORT",
-        )?
+        let asked = timeout(HUBS_PATIENCE, client.raw(path)).await;
+        asked.context(silent)?.context(silent)?
     };
     serde_json::from_str(&text).context("what came is no report of gossip")
 }
@@ -113,7 +147,7 @@ async fn recovering(args: &Args) -> Option<Recovering> {
         return None;
     }
     let client = args.target.client().await.ok()?;
-    let text = client.raw(RECOVERY_PATH).await.ok()?;
+    let text = timeout(HUBS_PATIENCE, client.raw(RECOVERY_PATH)).await.ok()?.ok()?;
     serde_json::from_str(&text).ok()?
 }
 

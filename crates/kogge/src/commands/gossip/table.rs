@@ -1,10 +1,10 @@
 //! The fleet as lines for people.
 
-use kogge_net::{FleetReport, MemberReport};
+use kogge_net::{AmountReport, CapacityReport, FleetReport, MemberReport};
 
 const NARROW: [&str; 7] =
     ["NAME", "STATE", "HEALTH", "INCARNATION", "HEARD", "ROUND TRIP", "VOUCHED BY"];
-const WIDE: [&str; 3] = ["VERSION", "CHANGED", "SAID OF IT"];
+const WIDE: [&str; 6] = ["NODES", "FREE CPU", "FREE MEMORY", "VERSION", "CHANGED", "SAID OF IT"];
 
 pub(super) fn table(report: &FleetReport, wide: bool) -> String {
     let mut rows: Vec<Vec<String>> = Vec::new();
@@ -46,6 +46,7 @@ fn row(member: &MemberReport, report: &FleetReport, wide: bool) -> Vec<String> {
         vouchers,
     ];
     if wide {
+        cells.extend(room(member.capacity.as_ref()));
         let links = member.links.iter().map(|it| format!("{}: {}", it.from, words(&it.word)));
         let links: Vec<String> = links.collect();
         cells.push(member.version.to_string());
@@ -53,6 +54,17 @@ fn row(member: &MemberReport, report: &FleetReport, wide: bool) -> Vec<String> {
         cells.push(if links.is_empty() { "-".to_owned() } else { links.join("; ") });
     }
     cells
+}
+
+/// Nodes that are ready of all, and what nobody asked for yet.
+fn room(capacity: Option<&CapacityReport>) -> [String; 3] {
+    let Some(it) = capacity else { return ["-", "-", "-"].map(str::to_owned) };
+    let free = |of: AmountReport| of.total.saturating_sub(of.used);
+    [
+        format!("{}/{}", it.ready_nodes, it.nodes),
+        (free(it.milli_cpu) / 1_000).to_string(),
+        format!("{} GiB", free(it.memory_mebibytes) / 1_024),
+    ]
 }
 
 fn words(word: &str) -> &str {
@@ -90,6 +102,7 @@ mod tests {
             name: name.to_owned(),
             state: "Alive".to_owned(),
             health: "Serving".to_owned(),
+            capacity: None,
             hub: false,
             incarnation: 3,
             version: 7,
@@ -110,13 +123,21 @@ mod tests {
             vouchers: Vec::new(),
             ..member("hub-1")
         };
+        let room = CapacityReport {
+            nodes: 4,
+            ready_nodes: 3,
+            milli_cpu: AmountReport { total: 16_000, used: 4_100 },
+            memory_mebibytes: AmountReport { total: 65_536, used: 32_768 },
+            pods: AmountReport { total: 440, used: 12 },
+            largest_fit: [0; 8],
+        };
         let links = vec![LinkReport { from: "us".to_owned(), word: "OneWay".to_owned() }];
         let report = FleetReport {
             from: "hub-1".to_owned(),
             incarnation: 3,
             root: String::new(),
             local_health: 0,
-            members: vec![hub, MemberReport { links, ..member("asia") }],
+            members: vec![hub, MemberReport { links, capacity: Some(room), ..member("asia") }],
         };
         let narrow = "\
 NAME          STATE   HEALTH    INCARNATION   HEARD         ROUND TRIP   VOUCHED BY
@@ -125,9 +146,7 @@ asia          Alive   Serving   3             0.4s ago      0.3 ms       eu,us
 ";
         assert_eq!(table(&report, false), narrow);
         let wide = table(&report, true);
-        assert!(
-            wide.contains("7         3m ago    us: it is heard, but does not answer"),
-            "{wide}"
-        );
+        let asia = "3/4     11         32 GiB        7         3m ago    us: it is heard, but does not answer";
+        assert!(wide.lines().any(|it| it.ends_with(asia)), "{wide}");
     }
 }

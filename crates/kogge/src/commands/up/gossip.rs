@@ -51,7 +51,7 @@ async fn start(
     let identity = fleet.member(name, uid).await?;
     let options = Options {
         identity: identity.clone(),
-        listen: SocketAddr::new(ADDRESS, 0),
+        listen: Some(SocketAddr::new(ADDRESS, 0)),
         advertise: Vec::new(),
         seeds: vec![fleet.address().to_string()],
         carries_to: None,

@@ -3,17 +3,28 @@
 mod common;
 mod pulled;
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use common::SOON;
 use kogge_testkit::wait_until;
 use pulled::{Hub, Member, POLICY, agent, gate::Gate};
+
+/// From the hub to a cluster, where a neighbour carries.
+const PROMISED: Duration = Duration::from_secs(5);
 
 const WEB: [&str; 5] = ["get", "deployment", "web", "-n", "shop"];
 
 /// A free port on loopback, free a moment ago at least.
 fn free() -> SocketAddr {
     std::net::UdpSocket::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port")
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test is its own main")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 #[test]
@@ -51,14 +62,22 @@ fn a_neighbour_carries_what_the_hub_and_a_member_say() {
 
     // What the hub wants arrives, and what became of it comes back.
     gate.cut();
+    let cut = now();
     hub.kubectl.ok(&["scale", "deployment", "web", "-n", "shop", "--replicas=3"]);
+    far.kubectl.wait(&[&WEB[..], &["-o", "jsonpath={.spec.replicas}"]].concat(), "3");
+    let found = cut.elapsed();
     far.kubectl.wait(&WEB, "3/3");
     hub.kubectl.wait(&connected, "ThroughMember");
     let ready = "jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
     assert_eq!(hub.kubectl.ok(&["get", "cluster", "far", "-o", ready]), "True");
+    let said = now();
     hub.kubectl.ok(&["set", "image", "deployment/web", "-n", "shop", "nginx=nginx:2"]);
     let image = "jsonpath={.spec.template.spec.containers[0].image}";
     far.kubectl.wait(&[&WEB[..], &["-o", image]].concat(), "nginx:2");
+    let carried = said.elapsed();
+    eprintln!("what the hub wants arrives {found:?} after the cut, then in {carried:?}");
+    // The first has to wait until the hub has been silent for 3 s.
+    assert!(carried < PROMISED, "{carried:?}");
     hub.kubectl.wait(&WEB, "3/3");
     let said = hub.kubectl.why("deploy/web", "shop");
     assert!(said.contains("news to and from far travels through"), "{said}");

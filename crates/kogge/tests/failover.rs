@@ -173,6 +173,12 @@ fn wire_to(hub: &Kubectl, name: &str) -> Wire {
 const PLACES: &str = "jsonpath={range .spec.clusters[*]}{.name}={.replicas} {end}";
 const BINDING_OF_ONE: [&str; 7] = ["get", "rb", "one-deployment", "-n", "shop", "-o", PLACES];
 
+/// `FailedOver Deployment/web: moved from ...`, a line for each Event.
+const MOVES: &str = concat!(
+    "jsonpath={range .items[*]}{.reason} {.involvedObject.kind}/{.involvedObject.name}: ",
+    "{.message}{'\\n'}{end}"
+);
+
 fn condition<'a>(cluster: &'a str, kind: &str) -> [&'a str; 5] {
     let path = match kind {
         "Ready" => "jsonpath={.status.conditions[?(@.type=='Ready')].reason}",
@@ -212,8 +218,11 @@ fn a_dead_cluster_is_left_and_comes_back_without_a_second_copy() {
     hub.ok(&on("member2", &["get", "deploy", "web", "-n", "shop"]));
 
     let moved = "moved from member2 to member1 (+1), member3 (+1)";
-    hub.wait(&["get", "events", "-n", "shop"], moved);
-    hub.wait(&["get", "events", "-n", "default"], moved);
+    for (namespace, about) in [("shop", "Deployment/web"), ("default", "Cluster/member2")] {
+        let told = hub.wait(&["get", "events", "-n", namespace, "-o", MOVES], moved);
+        let line = told.lines().find(|it| it.contains(moved)).unwrap_or_default();
+        assert!(line.starts_with(&format!("FailedOver {about}: ")), "{told}");
+    }
     let why = wait_until(SOON, "why tells of the move", || {
         Some(hub.why("deploy/web", "shop")).filter(|it| it.contains("was moved away"))
     });
@@ -283,4 +292,36 @@ fn two_of_three_gone_at_once_move_nothing_until_a_person_says_so() {
     }
     hub.wait(&on("member1", &["get", "deploy", "web", "-n", "shop"]), "6/6");
     assert_eq!(fleet.places("web-deployment"), "member1=6");
+}
+
+#[test]
+fn a_hub_that_reaches_nobody_says_that_it_is_cut_off_and_moves_nothing() {
+    let all = ["member1", "member2", "member3"];
+    let Some(fleet) = Fleet::or_skip(&all) else { return };
+    let before = fleet.places("web-deployment");
+    for wire in &fleet.wires {
+        wire.cut();
+    }
+    for name in all {
+        fleet.hub.wait(&condition(name, "Held"), "True");
+    }
+    let status = || fleet.kogge(&["failover", "status"]);
+    let cut_off = "the hub reaches no cluster, so it is the hub that is cut off";
+    let is_held = |said: &str, name: &str| {
+        said.lines().any(|it| it.starts_with(&format!("{name}  held")) && it.contains(cut_off))
+    };
+    wait_until(SOON, "it says that it is cut off, and what waits", || {
+        let said = status();
+        let all_are_held = all.iter().all(|it| is_held(&said, it));
+        (all_are_held && said.contains("WaitsForApproval  member2")).then_some(())
+    });
+    assert_eq!(fleet.places("web-deployment"), before);
+
+    for wire in &fleet.wires {
+        wire.mend();
+    }
+    wait_until(SOON, "nothing is held any more", || {
+        status().contains("all 3 clusters are well, and nothing moves").then_some(())
+    });
+    assert_eq!(fleet.places("web-deployment"), before);
 }

@@ -137,6 +137,20 @@ fn hub_says_dead(fleet: &Fleet, name: &str, is: &str) {
     fleet.hub.kubectl.wait(&words.each_ref().map(String::as_str), is);
 }
 
+#[track_caller]
+fn is_not_dead(fleet: &Fleet, name: &str) {
+    let words = dead(name);
+    let said = fleet.hub.kubectl.ok(&words.each_ref().map(String::as_str));
+    assert_ne!(said, "True", "{name} is not reached by the hub alone");
+}
+
+/// The names of what moved, as Events tell it.
+const MOVED: &str = "jsonpath={.items[?(@.reason=='FailedOver')].involvedObject.name}";
+
+fn incarnation(fleet: &Fleet, by: &str, of: &str) -> u64 {
+    seen(&fleet.member(by).view(), of)["incarnation"].as_u64().expect("it has one")
+}
+
 /// Says how long the hub stays away; a minute where nothing else is asked for.
 fn away() -> Duration {
     let minutes = std::env::var("KOGGE_HUB_AWAY_MINUTES").ok().and_then(|it| it.parse().ok());
@@ -169,7 +183,7 @@ fn links_and_processes(fleet: &mut Fleet, cast: &Cast) {
     let words = ["patch", "propagationpolicy", "one", "-n", "shop", "--type=merge", "-p", &wider];
     fleet.hub.kubectl.ok(&words);
     let watching = &fleet.member(&cast.rest[0]).name.clone();
-    let life = seen(&fleet.member(watching).view(), &cast.killed)["incarnation"].clone();
+    let lives = [&cast.killed, &cast.stopped].map(|it| incarnation(fleet, watching, it));
 
     let address = |name: &str| fleet.member(name).host.address();
     let one_way = Fault::OneWay(address(&cast.mute), address(&cast.unheard));
@@ -200,18 +214,20 @@ fn links_and_processes(fleet: &mut Fleet, cast: &Cast) {
     for by in &cast.rest[..3] {
         sees(fleet.member(by), &cast.killed, "Alive");
     }
-    let next = seen(&fleet.member(watching).view(), &cast.killed)["incarnation"].clone();
-    assert!(life.as_u64() < next.as_u64(), "{life} {next}");
+    assert!(lives[0] < incarnation(fleet, watching, &cast.killed), "{lives:?}");
     fleet.member(&cast.spare).kubectl.wait(&ONE, "1/1");
+    fleet.hub.kubectl.wait(&["get", "events", "-n", "shop", "-o", MOVED], "one");
     until(goes_on);
-    wait_until(SOON, "who has no UDP sees all alive, but for the one that stands still", || {
-        (count(&fleet.member(&cast.without_udp).view(), "Alive") == MEMBERS).then_some(())
-    });
+    is_not_dead(fleet, &cast.cut_off);
+    // All but the one that stands still, in the sight of who has no UDP.
+    let view = fleet.member(&cast.without_udp).view();
+    assert_eq!(count(&view, "Alive"), MEMBERS, "{view:#}");
 
     fleet.member(&cast.stopped).agent.signal("CONT").expect("continued");
     for by in &cast.rest[..3] {
         sees(fleet.member(by), &cast.stopped, "Alive");
     }
+    assert!(lives[1] < incarnation(fleet, watching, &cast.stopped), "{lives:?}");
     hub_says_dead(fleet, &cast.stopped, "False");
     fleet.member(&cast.stopped).kubectl.wait_gone(&ONE);
     fleet.member(&cast.spare).kubectl.wait(&ONE, "1/1");

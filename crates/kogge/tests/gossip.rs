@@ -6,7 +6,8 @@ mod pulled;
 use std::path::Path;
 
 use common::{SOON, kogge};
-use kogge_testkit::{Process, wait_until};
+use kogge_model::yaml::{self, Reading};
+use kogge_testkit::{Process, process::Leash, wait_until};
 use pulled::{Hub, Member};
 use serde_json::Value;
 
@@ -51,6 +52,10 @@ fn sees(view: impl Fn() -> Value, wanted: &[(&str, &str)]) {
     });
 }
 
+fn view_of(hub: &Hub) -> Value {
+    serde_json::from_str(&hub.ok(&["gossip", "-o", "json"])).expect("JSON")
+}
+
 #[test]
 fn members_know_of_each_other_with_and_without_their_hub() {
     let dir = tempfile::tempdir().expect("temp dir");
@@ -60,10 +65,6 @@ fn members_know_of_each_other_with_and_without_their_hub() {
     let agent = |at: usize| Agent::start(dir.path(), &hub, &members[at], names[at]);
     let (mut eu, us, asia) = (agent(0), agent(1), agent(2));
     let all = [("hub", "Alive"), ("eu", "Alive"), ("us", "Alive"), ("asia", "Alive")];
-    let view_of = |hub: &Hub| {
-        let text = hub.ok(&["gossip", "-o", "json"]);
-        serde_json::from_str::<Value>(&text).expect("JSON")
-    };
     sees(|| view_of(&hub), &all);
     sees(|| us.view(), &all);
     let as_asia = hub.ok(&["gossip", "--from", "asia", "-o", "json"]);
@@ -82,9 +83,74 @@ fn members_know_of_each_other_with_and_without_their_hub() {
     // The hub is back and knows it, and acts on it.
     hub.start_again();
     sees(|| view_of(&hub), &[("eu", "Dead"), ("us", "Alive"), ("asia", "Alive")]);
-    hub.kubectl.wait(&["get", "events", "-A"], "ClusterDead");
+    let dead = "jsonpath={.status.conditions[?(@.type==\"Dead\")].status}";
+    hub.kubectl.wait(&["get", "cluster", "eu", "-o", dead], "True");
+    let told = "jsonpath={range .items[*]}{.reason} {.involvedObject.name},{end}";
+    hub.kubectl.wait(&["get", "events", "-A", "-o", told], "ClusterDead eu,");
 
     // Who leaves is no member any more.
     hub.ok(&["unjoin", "asia"]);
     sees(|| us.view(), &[("asia", "Removed"), ("hub", "Alive")]);
+}
+
+/// The first line that begins so.
+#[track_caller]
+fn line<'a>(text: &'a str, begin: &str) -> &'a str {
+    let found = text.lines().find(|it| it.starts_with(begin));
+    found.unwrap_or_else(|| panic!("{begin:?} begins no line of\n{text}"))
+}
+
+#[test]
+fn the_fleet_is_shown_in_every_form_and_watched_on_while_the_hub_is_away() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let Some(mut hub) = Hub::or_skip(dir.path(), "24h") else { return };
+    let member = Member::start(dir.path(), "eu", &hub.kubectl);
+    let _eu = Agent::start(dir.path(), &hub, &member, "eu");
+    sees(|| view_of(&hub), &[("hub", "Alive"), ("eu", "Alive")]);
+    is_shown_in_every_form(&hub);
+
+    let mut command = kogge();
+    command.args(["gossip", "--watch", "--kubeconfig"]).arg(&hub.kubectl.kubeconfig);
+    let log = dir.path().join("watch.log");
+    let mut watch = Process::spawn("watch", command, &log, Leash::Watchdog).expect("it starts");
+    let rounds = |watch: &Process| watch.log().matches("NAME ").count();
+    wait_until(SOON, "two rounds", || (2 <= rounds(&watch)).then_some(()));
+    hub.process.kill().expect("killed");
+    watch.wait_log("error: the hub does not say", SOON);
+    let once = hub.run(&["gossip"]);
+    assert_eq!((once.status.code(), once.stdout.len()), (Some(1), 0));
+
+    let before = rounds(&watch);
+    hub.start_again();
+    wait_until(SOON, "two more rounds", || (before + 2 <= rounds(&watch)).then_some(()));
+    let log = watch.log();
+    let errors: Vec<&str> = log.lines().filter(|it| it.starts_with("error: ")).collect();
+    assert!(errors.is_sorted_by(|a, b| a != b), "what was said is said again:\n{log}");
+    let is_known =
+        |it: &str| ["NAME ", "eu ", "hub-", "error: "].iter().any(|word| it.starts_with(word));
+    assert!(log.lines().all(|it| it.is_empty() || is_known(it)), "{log}");
+    watch.signal("INT").expect("signalled");
+    let ended = watch.wait_exit(SOON).expect("waited").expect("it stops when asked");
+    assert!(ended.success(), "{ended}");
+}
+
+#[track_caller]
+fn is_shown_in_every_form(hub: &Hub) {
+    let told = yaml::documents(&hub.ok(&["gossip", "-o", "yaml"]), Reading::Kubectl);
+    let told = told.expect("YAML").remove(0).value;
+    assert_eq!([state(&told, "hub"), state(&told, "eu")], ["Alive", "Alive"]);
+    assert!(told["members"][0]["vouchers"].is_array(), "{told:#}");
+
+    let table = wait_until(SOON, "eu serves", || {
+        let table = hub.ok(&["gossip"]);
+        let cells: Vec<&str> = line(&table, "eu ").split_whitespace().collect();
+        cells.starts_with(&["eu", "Alive", "Serving", "1"]).then_some(table)
+    });
+    let wide = hub.ok(&["gossip", "-o", "wide"]);
+    assert!(line(&wide, "eu ").contains("Alive"), "{wide}");
+    for column in ["VERSION", "CHANGED", "SAID OF IT"] {
+        assert!(line(&wide, "NAME ").contains(column), "{wide}");
+        assert!(!line(&table, "NAME ").contains(column), "{table}");
+    }
+    assert!(line(&wide, "eu ").contains("s ago"), "when it changed:\n{wide}");
 }

@@ -167,7 +167,9 @@ fn a_token_lets_one_cluster_in_once_and_not_for_ever() {
     let mut running = agent(&data[0], &eu.kubectl.kubeconfig, &words);
     running.wait_log("eu is a member of the fleet", SOON);
     is_ready(&hub.kubectl);
-    refused(&data[1], &us.kubectl, &once, "was used already, and serves once");
+    let another =
+        "was used already, and serves once; make another one on the hub with: kogge token";
+    refused(&data[1], &us.kubectl, &once, another);
 
     let named = |name: &str| [hub.token(&[]), vec!["--name".into(), name.into()]].concat();
     refused(&data[1], &eu.kubectl, &named("other"), "a member already, as eu");

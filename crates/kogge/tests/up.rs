@@ -8,6 +8,7 @@ use common::{Kubectl, SOON, kogge, up};
 use jiff::Timestamp;
 use kogge_git::{Author, commit_all};
 use kogge_testkit::wait_until;
+use serde_json::Value;
 
 const WEB: [&str; 5] = ["get", "deployment", "web", "-n", "my-project"];
 
@@ -21,6 +22,23 @@ fn on<'a>(context: &'a str, words: &[&'a str]) -> Vec<&'a str> {
     ["--context", context].iter().chain(words).copied().collect()
 }
 
+/// The fleet as the hub sees it, or as another says.
+fn gossip(kubectl: &Kubectl, words: &[&str]) -> Value {
+    let mut command = kogge();
+    command.args(["gossip", "-o", "json", "--kubeconfig"]).arg(&kubectl.kubeconfig).args(words);
+    serde_json::from_slice(&command.output().expect("kogge runs").stdout).unwrap_or_default()
+}
+
+/// The hub and all three members, by the word of whoever is asked.
+fn all_are_alive(view: &Value) -> bool {
+    let members: Vec<&Value> = view["members"].as_array().into_iter().flatten().collect();
+    let names: Vec<&str> = members.iter().filter_map(|it| it["name"].as_str()).collect();
+    members.len() == 4
+        && members.iter().all(|it| it["state"] == "Alive")
+        && members.iter().any(|it| it["hub"] == true)
+        && ["member1", "member2", "member3"].iter().all(|it| names.contains(it))
+}
+
 #[test]
 fn a_fleet_follows_git_and_heals_what_is_changed_behind_its_back() {
     let dir = tempfile::tempdir().expect("temp dir");
@@ -32,6 +50,15 @@ fn a_fleet_follows_git_and_heals_what_is_changed_behind_its_back() {
     assert!(kubectl.ok(&["get", "clusters"]).contains("member3"));
     kubectl.ok(&["wait", "--for=condition=Available", "deploy/web", "-n", "my-project"]);
     kubectl.ok(&["rollout", "status", "deploy/web", "-n", "my-project", "--timeout=60s"]);
+
+    // They gossip, and any of them is asked.
+    wait_until(SOON, "all are alive to the hub", || {
+        all_are_alive(&gossip(&kubectl, &[])).then_some(())
+    });
+    wait_until(SOON, "all are alive to member2", || {
+        let view = gossip(&kubectl, &["--from", "member2"]);
+        (view["from"] == "member2" && all_are_alive(&view)).then_some(())
+    });
 
     // A commit reaches every member, and what leaves Git leaves them.
     let extra = repository.join("manifests/extra.yaml");

@@ -6,6 +6,7 @@ use std::{fs, process::Output};
 
 use common::{Kubectl, SOON, kogge, up, up_with};
 use kogge_testkit::{Process, process::Leash};
+use serde_json::Value;
 
 /// The second is refused and the third of no kind that is served.
 const OBJECTS: &str = "\
@@ -94,4 +95,31 @@ fn a_node_group_that_is_there_is_told_as_it_is() {
     let mut nodes = Process::spawn("nodes", command, &log, Leash::Watchdog).expect("it starts");
     nodes.wait_log("stays as it is: 1 node, at most 10, of cpu 4 and memory 16Gi", SOON);
     drop((nodes, running));
+}
+
+#[test]
+fn a_simulated_fleet_says_how_fast_and_how_dear_its_gossip_is() {
+    let words = ["--members", "50", "--loss", "0.1", "--seed", "7", "-o", "json"];
+    let output = kogge().args(["sim", "gossip"]).args(words).output().expect("kogge runs");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let figures: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    // What is possible at all, on links of 10 to 40 ms that lose one datagram of ten.
+    let bounds = [
+        ("allKnowSeconds", 1.0, 10.0),
+        ("copiesPerMember", 1.0, 10.0),
+        ("falseDeaths", 0.0, 0.0),
+        ("firstDetectionSeconds", 1.0, 10.0),
+        ("healSeconds", 0.1, 30.0),
+        ("idleBytesPerSecond", 10.0, 1_000.0),
+        ("joinSeconds", 0.1, 30.0),
+        ("missed", 0.0, 0.0),
+        ("timeToAllSeconds", 0.02, 5.0),
+    ];
+    let keys: Vec<&str> =
+        figures.as_object().expect("figures").keys().map(String::as_str).collect();
+    assert_eq!(keys, bounds.map(|it| it.0));
+    for (key, least, most) in bounds {
+        let figure = figures[key].as_f64().unwrap_or(-1.0);
+        assert!((least..=most).contains(&figure), "{key}: {figures:#}");
+    }
 }

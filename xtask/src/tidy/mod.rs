@@ -1,9 +1,11 @@
 //! `cargo xtask tidy`: what the compiler and clippy do not check.
 //!
 //! Each rule is a function from a file's path and text to findings; this module feeds them the
-//! tracked files and prints. `arrows` reads manifests, `text` reads everything else.
+//! tracked files and prints. `arrows` reads manifests, `backed` the promises of docs/failure-modes.md,
+//! `text` everything else.
 
 mod arrows;
+mod backed;
 mod text;
 
 use std::collections::BTreeMap;
@@ -52,6 +54,7 @@ fn look(files: &Files) -> Vec<Finding> {
         }
         text::check(path, text, &mut findings);
     }
+    backed::check(files, &mut findings);
     findings.sort();
     findings
 }

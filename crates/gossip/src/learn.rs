@@ -82,9 +82,10 @@ impl Node {
 
     /// Decides anew on a member, and on those whose observer it is where that changes something.
     pub(crate) fn judge(&mut self, at: usize) {
-        for it in self.table.doubt(at) {
+        for it in self.table.doubt(at, self.now) {
             self.judge(it);
         }
+        self.burying.extend(self.table.doubtful(at).map(|it| (it, at)));
         if at == self.me {
             self.judged_by_others();
             return;

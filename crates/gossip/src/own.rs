@@ -19,7 +19,7 @@ use crate::table::{MAX_INCARNATION, Offer, State};
 const QUIET: Micros = 10 * SECOND;
 
 /// Between two proofs of life by a new incarnation.
-const REFUTE: Micros = 3 * SECOND;
+pub(crate) const REFUTE: Micros = 3 * SECOND;
 
 #[derive(Debug)]
 pub(crate) struct Own {
@@ -209,7 +209,7 @@ impl Node {
             .map(|it| it.by)
             .collect();
         self.prove(&authors);
-        if !self.table.members[self.me].doubted {
+        if self.table.members[self.me].down_since.is_none() {
             return;
         }
         let rested = self.own.refuted.map_or(0, |it| it + REFUTE);

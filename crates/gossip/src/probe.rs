@@ -278,7 +278,7 @@ impl Node {
                 return false;
             }
             let tally = tally(&self.table, subject.at);
-            (tally.reached, tally.observers.saturating_sub(1))
+            (tally.vouched, tally.observers.saturating_sub(1))
         } else {
             (subject.helped.len(), usize::from(subject.asked))
         };

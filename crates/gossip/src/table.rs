@@ -62,7 +62,9 @@ pub(crate) struct Member {
     pub said: Vec<Said>,
     /// Since when there are enough words to bury it.
     pub enough_since: Option<Micros>,
-    /// Enough of its observers say that it is down, whatever others say; kept by [`Table::doubt`].
+    /// Since when enough of its observers say that it is down, whatever others say.
+    pub down_since: Option<Micros>,
+    /// That it has not refuted it: what it said of others counts no longer. See [`Table::doubt`].
     pub doubted: bool,
     /// When it was last called dead here.
     pub died: Micros,
@@ -297,6 +299,7 @@ impl Table {
             floor: None,
             said: Vec::new(),
             enough_since: None,
+            down_since: None,
             doubted: false,
             died: 0,
             heard: None,

@@ -4,11 +4,16 @@
 
 use crate::id::{MS, Micros};
 use crate::links::{Link, Word};
+use crate::own::REFUTE;
 use crate::ring::OBSERVERS;
 use crate::table::{Said, State, Table};
 
 /// Words that it takes, where there are that many observers.
 pub const ENOUGH: usize = 3;
+
+/// Who lives has gone an incarnation up by then where enough call it down, and all know: it may have
+/// to rest before, see `own`.
+const REFUTED: Micros = REFUTE + 1_000 * MS;
 
 /// Suspicion, when just enough say so and when all do.
 const LONGEST: Micros = 2_000 * MS;
@@ -19,6 +24,8 @@ const SHORTEST: Micros = 800 * MS;
 pub(crate) struct Tally {
     pub down: usize,
     pub reached: usize,
+    /// Of these, who is not called down by many itself at the moment.
+    pub vouched: usize,
     /// When the last word that it is reached was heard here.
     pub reached_at: Micros,
     /// Living observers.
@@ -75,6 +82,7 @@ pub(crate) fn tally(table: &Table, subject: usize) -> Tally {
         // Members that died together would vouch for each other for ever.
         if said.word == Word::Reached && !by.doubted {
             tally.reached += 1;
+            tally.vouched += usize::from(by.down_since.is_none());
             tally.reached_at = tally.reached_at.max(said.at);
         }
     }
@@ -126,16 +134,25 @@ impl Table {
         them
     }
 
-    /// Keeps whether enough call a member down. If that has changed: of whom it says that it reaches
-    /// them, since that word counts now, or counts no longer.
-    pub fn doubt(&mut self, at: usize) -> Vec<usize> {
-        let doubted = tally(self, at).many_say_down();
-        if std::mem::replace(&mut self.members[at].doubted, doubted) == doubted {
+    /// Keeps since when enough call a member down, and whether its own words count for that. If that
+    /// has changed: of whom it says that it reaches them.
+    pub fn doubt(&mut self, at: usize, now: Micros) -> Vec<usize> {
+        let many = tally(self, at).many_say_down();
+        let member = &mut self.members[at];
+        member.down_since = many.then(|| member.down_since.unwrap_or(now));
+        let doubted = member.down_since.is_some_and(|it| it + REFUTED <= now);
+        if std::mem::replace(&mut member.doubted, doubted) == doubted {
             return Vec::new();
         }
         let words = self.members[at].links().0;
         let reached = words.iter().filter(|it| it.word == Word::Reached);
         reached.filter_map(|it| self.find(it.subject)).collect()
+    }
+
+    /// When what a member said of others counts no longer, if nothing changes.
+    pub fn doubtful(&self, at: usize) -> Option<Micros> {
+        let member = &self.members[at];
+        member.down_since.filter(|_| !member.doubted && member.lives()).map(|it| it + REFUTED)
     }
 
     /// Notes what `by` says now instead of what it said before; the subjects concerned.

@@ -154,9 +154,9 @@ impl Checker {
         })
     }
 
-    /// Looks at all views at a moment: after calm, the well are alive to the well, and not suspected
-    /// for longer than the bound; who does not run is not alive, if three are well to say so: fewer
-    /// do not bury two that fail together.
+    /// Looks at all views at a moment: after calm, the well are alive to the well. If three are well
+    /// they are not suspected for longer than the bound, and who does not run is not alive: fewer do
+    /// not bury two that fail together, and what those said last stands.
     pub fn look(&mut self, now: Micros) {
         if !Self::long(self.calm, now) {
             return;
@@ -174,7 +174,9 @@ impl Checker {
                     wrong.push(format!("{by}: {of} is {:?}, and is well", seen.state));
                 }
                 // Loss makes suspects for a moment, not for good.
-                Some(State::Suspect) if self.well(of, now) && Self::long(Some(seen.since), now) => {
+                Some(State::Suspect)
+                    if enough && self.well(of, now) && Self::long(Some(seen.since), now) =>
+                {
                     wrong.push(format!("{by}: {of} stays suspected, and is well"));
                 }
                 Some(State::Alive | State::Suspect) if dead && !truth.left && !truth.removed => {

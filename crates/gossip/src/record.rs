@@ -171,7 +171,7 @@ pub struct Floor {
     pub serial: u64,
     /// Incarnations up to this one are void; [`Floor::REMOVED`] voids all.
     pub incarnation: u64,
-    /// Removed because its key is not to be trusted: links to it are to be cut.
+    /// Links to it are to be cut.
     pub revoked: bool,
 }
 

@@ -89,4 +89,12 @@ fn a_neighbour_carries_what_the_hub_and_a_member_say() {
     hub.kubectl.wait(&connected, "Direct");
     hub.kubectl.ok(&["scale", "deployment", "web", "-n", "shop", "--replicas=1"]);
     far.kubectl.wait(&WEB, "1/1");
+
+    // Nobody links to it any more, but that it is removed it hears.
+    gate.cut();
+    hub.kubectl.wait(&connected, "ThroughMember");
+    hub.ok(&["unjoin", "far"]);
+    let ended = far_agent.wait_exit(SOON).expect("waited").expect("the agent ends");
+    assert!(ended.success(), "{ended}");
+    far.kubectl.wait(&WEB, "1/1");
 }

@@ -219,9 +219,10 @@ fn links_and_processes(fleet: &mut Fleet, cast: &Cast) {
     fleet.hub.kubectl.wait(&["get", "events", "-n", "shop", "-o", MOVED], "one");
     until(goes_on);
     is_not_dead(fleet, &cast.cut_off);
-    // All but the one that stands still, in the sight of who has no UDP.
+    // Only the one that stands still, in the sight of who has no UDP.
     let view = fleet.member(&cast.without_udp).view();
-    assert_eq!(count(&view, "Alive"), MEMBERS, "{view:#}");
+    assert_eq!(count(&view, "Dead"), 1, "{view:#}");
+    assert_eq!(seen(&view, &cast.stopped)["state"], "Dead");
 
     fleet.member(&cast.stopped).agent.signal("CONT").expect("continued");
     for by in &cast.rest[..3] {

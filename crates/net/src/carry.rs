@@ -1,7 +1,8 @@
 //! Streams to the hub that one member carries for another, which cannot reach it.
 //!
 //! The two ends speak TLS with each other inside: who carries reads nothing, changes nothing, and
-//! can only withhold. It carries to the hub that it knows, and nowhere else.
+//! can only withhold. It carries to the hub that it knows, and nowhere else; also for a member that
+//! was removed, as long as its certificate counts: only the hub can tell it so.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +16,7 @@ use kogge_gossip::Name;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy, split},
     net::TcpStream,
-    sync::{Semaphore, watch},
+    sync::Semaphore,
     time::timeout,
 };
 
@@ -46,14 +47,8 @@ pub type Carried = Pin<Box<dyn Stream>>;
 pub(crate) struct Carrier {
     hub: Option<String>,
     slots: Semaphore,
-    peers: Mutex<BTreeMap<Name, Carrying>>,
-}
-
-/// What is carried for one peer.
-struct Carrying {
-    streams: usize,
-    /// Changes when all are to end.
-    cut: watch::Sender<()>,
+    /// Streams of each peer that has any.
+    peers: Mutex<BTreeMap<Name, usize>>,
 }
 
 impl Carrier {
@@ -67,18 +62,8 @@ impl Carrier {
     pub async fn carry(&self, peer: &Name, stream: impl Stream) -> io::Result<()> {
         let full = || io::Error::other("too many streams are carried");
         let _slot = self.slots.try_acquire().map_err(|_| full())?;
-        let mut place = self.place(peer).ok_or_else(full)?;
-        tokio::select! {
-            carried = self.lead(stream) => carried,
-            _ = place.cut.changed() => Err(io::Error::other("the member was removed")),
-        }
-    }
-
-    /// Ends what is carried for a peer.
-    pub fn cut(&self, peer: &Name) {
-        if let Some(it) = self.peers().get(peer) {
-            it.cut.send_replace(());
-        }
+        let _place = self.place(peer).ok_or_else(full)?;
+        self.lead(stream).await
     }
 
     async fn lead(&self, stream: impl Stream) -> io::Result<()> {
@@ -99,23 +84,21 @@ impl Carrier {
 
     fn place(&self, peer: &Name) -> Option<Place<'_>> {
         let mut peers = self.peers();
-        let begun = || Carrying { streams: 0, cut: watch::Sender::new(()) };
-        let it = peers.entry(peer.clone()).or_insert_with(begun);
-        if it.streams == OF_ONE {
+        let streams = peers.entry(peer.clone()).or_default();
+        if *streams == OF_ONE {
             return None;
         }
-        it.streams += 1;
-        Some(Place { cut: it.cut.subscribe(), carrier: self, peer: peer.clone() })
+        *streams += 1;
+        Some(Place { carrier: self, peer: peer.clone() })
     }
 
-    fn peers(&self) -> MutexGuard<'_, BTreeMap<Name, Carrying>> {
+    fn peers(&self) -> MutexGuard<'_, BTreeMap<Name, usize>> {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// One stream's place among its peer's, until it is dropped.
 struct Place<'a> {
-    cut: watch::Receiver<()>,
     carrier: &'a Carrier,
     peer: Name,
 }
@@ -123,9 +106,9 @@ struct Place<'a> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut peers = self.carrier.peers();
-        if let Some(it) = peers.get_mut(&self.peer) {
-            it.streams -= 1;
-            if it.streams == 0 {
+        if let Some(streams) = peers.get_mut(&self.peer) {
+            *streams -= 1;
+            if *streams == 0 {
                 peers.remove(&self.peer);
             }
         }

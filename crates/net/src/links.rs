@@ -4,10 +4,10 @@
 mod open;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
     time::Duration,
 };
 
@@ -28,7 +28,7 @@ use crate::{
     identity::Identity,
     link::{Link, Stuck},
     peer::{Peer, ToPeer},
-    tls::{Revoked, Tls},
+    tls::Tls,
 };
 
 /// A handshake that is not done by then is given up.
@@ -66,7 +66,8 @@ pub(crate) struct Links {
 
 struct Inner {
     tls: RwLock<Tls>,
-    revoked: Revoked,
+    /// Who was removed: no link of frames to or from it stays or opens.
+    revoked: RwLock<BTreeSet<Name>>,
     now: fn() -> Timestamp,
     quic: quinn::Endpoint,
     listens: bool,
@@ -86,8 +87,7 @@ impl Links {
         carrier: Carrier,
         tasks: &mut JoinSet<()>,
     ) -> io::Result<Self> {
-        let revoked = Revoked::default();
-        let tls = Tls::new(identity, revoked.clone(), now).map_err(io::Error::other)?;
+        let tls = Tls::new(identity, now).map_err(io::Error::other)?;
         let (tcp, quic) = match listen {
             Some(address) => {
                 let tcp = TcpListener::bind(address).await?;
@@ -99,7 +99,7 @@ impl Links {
         let address = quic.local_addr()?;
         let inner = Inner {
             tls: RwLock::new(tls),
-            revoked,
+            revoked: RwLock::default(),
             now,
             quic,
             listens: listen.is_some(),
@@ -122,8 +122,7 @@ impl Links {
 
     /// From now on links are opened and accepted with this certificate.
     pub fn renew(&self, identity: &Identity) -> io::Result<()> {
-        let revoked = self.inner.revoked.clone();
-        let tls = Tls::new(identity, revoked, self.inner.now).map_err(io::Error::other)?;
+        let tls = Tls::new(identity, self.inner.now).map_err(io::Error::other)?;
         if self.inner.listens {
             self.inner.quic.set_server_config(Some(quic_server(&tls)?));
         }
@@ -153,11 +152,10 @@ impl Links {
         let _ = self.peer(to).try_send(ToPeer::Keep { addresses });
     }
 
-    /// Refuses a member's certificate and cuts its links.
+    /// Cuts a member's links, and opens and accepts none.
     pub fn revoke(&self, name: &Name) {
         let mut revoked = self.inner.revoked.write().unwrap_or_else(PoisonError::into_inner);
         if revoked.insert(name.clone()) {
-            self.inner.carrier.cut(name);
             let peer = self.peer(name);
             // After all that waits there, which may be as much as fits.
             tokio::spawn(async move { drop(peer.send(ToPeer::Close).await) });
@@ -166,8 +164,11 @@ impl Links {
 
     /// Lets a member that was refused link again.
     pub fn restore(&self, name: &Name) {
-        let mut revoked = self.inner.revoked.write().unwrap_or_else(PoisonError::into_inner);
-        revoked.remove(name);
+        self.inner.revoked.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    fn revoked(&self) -> RwLockReadGuard<'_, BTreeSet<Name>> {
+        self.inner.revoked.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Dials an address without knowing who is there.
@@ -203,11 +204,16 @@ impl Links {
     }
 
     fn adopt(&self, name: &Name, link: Link) {
-        if self.inner.revoked.read().unwrap_or_else(PoisonError::into_inner).contains(name) {
-            // It began before.
+        // Held, so that what closes all links comes after this one.
+        let revoked = self.revoked();
+        if revoked.contains(name) {
             return link.close();
         }
-        let _ = self.peer(name).try_send(ToPeer::Adopt(link));
+        if let Err(refused) = self.peer(name).try_send(ToPeer::Adopt(link))
+            && let ToPeer::Adopt(link) = refused.into_inner()
+        {
+            link.close();
+        }
     }
 
     /// One peer's task: sends what there is over the best link that is open.
@@ -321,16 +327,20 @@ impl Links {
         }
     }
 
-    /// A stream over the best link; beside it where that is one of frames only.
+    /// A stream over the best link; beside it where that is one of frames only, or is refused.
     async fn carried(
         self,
         best: Option<Link>,
         by: Name,
         addresses: Vec<String>,
     ) -> Option<Carried> {
-        let opening = match best?.carried() {
-            Some(opening) => opening.boxed(),
-            None => self.carried_by_tcp(&by, &addresses).boxed(),
+        let opening = async {
+            if let Some(opening) = best.as_ref().and_then(Link::carried)
+                && let Ok(carried) = opening.await
+            {
+                return Ok(carried);
+            }
+            self.carried_by_tcp(&by, &addresses).await
         };
         let carried = timeout(HANDSHAKE, opening).map(flat).await;
         carried

@@ -1,13 +1,9 @@
 //! Who may link to whom: TLS 1.3, both sides with a certificate of the fleet.
 //!
 //! A certificate that has expired is good for another week: it is the hub that renews it, and a
-//! fleet outlives its hub. Whoever is removed has a floor, which is another matter.
+//! fleet outlives its hub. Who is removed is known by its name: see `links`.
 
-use std::{
-    fmt,
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use kogge_gossip::Name;
@@ -15,7 +11,7 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
     ServerConfig, SignatureScheme,
     client::{
-        WebPkiServerVerifier,
+        Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::CryptoProvider,
@@ -38,9 +34,6 @@ pub(crate) const CARRIED: &[u8] = b"kogge-carried/1";
 /// A placeholder: whose certificate it is is read from the certificate, not asked for.
 pub(crate) const ANY_NAME: &str = "member";
 
-/// Names whose links are refused.
-pub(crate) type Revoked = Arc<RwLock<std::collections::BTreeSet<Name>>>;
-
 /// The TLS of one member, for both ends of its links.
 #[derive(Clone)]
 pub(crate) struct Tls {
@@ -51,11 +44,7 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    pub fn new(
-        identity: &Identity,
-        revoked: Revoked,
-        now: fn() -> Timestamp,
-    ) -> Result<Self, Error> {
+    pub fn new(identity: &Identity, now: fn() -> Timestamp) -> Result<Self, Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
         for authority in &identity.issued.trust.authorities {
@@ -64,19 +53,22 @@ impl Tls {
         let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
             .build()
             .map_err(|it| Error::General(it.to_string()))?;
-        let verifier = Arc::new(Verifier { chains, revoked, now, provider: provider.clone() });
+        let verifier = Arc::new(Verifier { chains, now, provider: provider.clone() });
         let chain = vec![CertificateDer::from(identity.issued.certificate.clone())];
         let key = || PrivateKeyDer::from(PrivatePkcs8KeyDer::from(identity.key.pkcs8().to_vec()));
         let mut server = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_client_cert_verifier(verifier.clone())
             .with_single_cert(chain.clone(), key())?;
+        // Each link is judged anew by its certificates.
+        server.send_tls13_tickets = 0;
         server.alpn_protocols = vec![FRAMES.to_vec(), CARRIED.to_vec()];
         let mut client = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .dangerous()
             .with_custom_certificate_verifier(verifier)
             .with_client_auth_cert(chain, key())?;
+        client.resumption = Resumption::disabled();
         let mut carried = client.clone();
         client.alpn_protocols = vec![FRAMES.to_vec()];
         carried.alpn_protocols = vec![CARRIED.to_vec()];
@@ -98,10 +90,10 @@ pub(crate) fn expires(certificate: &CertificateDer<'_>) -> Option<Duration> {
     u64::try_from(certificate.validity().not_after.timestamp()).ok().map(Duration::from_secs)
 }
 
-/// Of both ends: signed by the fleet, one name on it, not revoked, not expired for long.
+/// Of both ends: signed by the fleet, one name on it, not expired for long. Who is removed is known
+/// by its name once the link is open.
 struct Verifier {
     chains: Arc<WebPkiServerVerifier>,
-    revoked: Revoked,
     now: fn() -> Timestamp,
     provider: Arc<CryptoProvider>,
 }
@@ -120,9 +112,6 @@ impl Verifier {
     ) -> Result<(), Error> {
         let bad = || Error::InvalidCertificate(CertificateError::BadEncoding);
         let name = name_of(certificate).ok_or_else(bad)?;
-        if self.revoked.read().unwrap_or_else(PoisonError::into_inner).contains(&name) {
-            return Err(Error::InvalidCertificate(CertificateError::Revoked));
-        }
         let now = u64::try_from((self.now)().as_second()).unwrap_or(0);
         let now = Duration::from_secs(now);
         let expires = expires(certificate).ok_or_else(bad)?;

@@ -46,7 +46,7 @@ pub struct Args {
     /// Name or address that clients use, for the certificate; the first is put in the kubeconfig
     #[arg(long = "name", value_name = "NAME")]
     names: Vec<String>,
-    /// Port of gossip, UDP and TCP; any free one if 7946 is taken
+    /// Port of gossip, UDP and TCP [default: the one of last time, 7946 at first, any if it is taken]
     #[arg(long)]
     gossip_port: Option<u16>,
     /// How long the certificate of an agent lives; it is renewed at two thirds
@@ -133,14 +133,17 @@ pub async fn gossip(
     hub: &Hub,
     dir: &Path,
     api: SocketAddr,
-    port: Option<u16>,
+    asked: Option<u16>,
     names: &[String],
 ) -> anyhow::Result<Arc<FleetGossip>> {
     let file = dir.join("hub/gossip/port");
-    let before = fs::read_to_string(&file).ok().and_then(|it| it.trim().parse().ok());
-    let ports = || before.into_iter().chain([GOSSIP_PORT, 0]).collect();
+    let kept = fs::read_to_string(&file).ok().and_then(|it| it.trim().parse().ok());
+    let ports: Vec<u16> = match asked {
+        Some(asked) => vec![asked],
+        None => kept.into_iter().chain([GOSSIP_PORT, 0]).collect(),
+    };
     let mut last = None;
-    for port in port.map_or_else(ports, |it| vec![it]) {
+    for port in ports {
         let options = GossipOptions {
             listen: SocketAddr::new(api.ip(), port),
             advertise: names.iter().take(1).cloned().collect(),
@@ -149,10 +152,11 @@ pub async fn gossip(
         };
         match hub.gossip(options).await {
             Ok(gossip) => {
-                let port = gossip.address().port();
-                if before != Some(port) {
-                    let kept = kogge_files::replace(&file, port.to_string().as_bytes());
-                    kept.with_context(|| format!("could not write {}", file.display()))?;
+                // One that is taken for once is tried again next time.
+                if kept.is_none() || asked.is_some_and(|it| kept != Some(it)) {
+                    let written = gossip.address().port().to_string();
+                    let written = kogge_files::replace(&file, written.as_bytes());
+                    written.with_context(|| format!("could not write {}", file.display()))?;
                 }
                 return Ok(gossip);
             }

@@ -18,8 +18,9 @@ use crate::{
     report::FleetReport,
 };
 
-/// How often the table is kept, if it changed.
+/// How often the table is kept, if it changed; and once members came or went.
 const KEEP: Duration = Duration::from_secs(10);
+const KEEP_SOON: Duration = Duration::from_secs(1);
 
 /// How often a member that cannot be dialled looks whether it has its links.
 const LINKS: Duration = Duration::from_secs(5);
@@ -62,8 +63,7 @@ impl Loop {
         mut heard: mpsc::Receiver<Heard>,
         mut asked: mpsc::Receiver<Command>,
     ) {
-        let mut keep = tokio::time::interval(KEEP);
-        keep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut keep = Instant::now() + KEEP;
         let mut kept = 0;
         let mut links = tokio::time::interval(LINKS);
         links.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -77,7 +77,7 @@ impl Loop {
                     Some(command) => {
                         if matches!(command, Command::Floor(_)) {
                             // What it says of a member is said once.
-                            keep.reset_immediately();
+                            keep = Instant::now();
                         }
                         self.on_command(command);
                     }
@@ -86,7 +86,8 @@ impl Loop {
                 () = tokio::time::sleep_until(self.clock.at(self.node.wakes_at())) => {
                     self.handle(Event::Timer);
                 }
-                _ = keep.tick(), if keeping.is_empty() => {
+                () = tokio::time::sleep_until(keep), if keeping.is_empty() => {
+                    keep = Instant::now() + KEEP;
                     let root = self.node.root();
                     if root != kept {
                         keeping.spawn(keep_table(self.disk.clone(), self.node.snapshot(), root));
@@ -97,7 +98,7 @@ impl Loop {
             }
             if self.act().await {
                 // Who is there is worth more than what they say.
-                keep.reset_immediately();
+                keep = keep.min(Instant::now() + KEEP_SOON);
             }
         }
     }

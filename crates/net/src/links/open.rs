@@ -72,11 +72,15 @@ impl Links {
         config.transport_config(transport());
         let connecting = self.inner.quic.connect_with(config, address, tls::ANY_NAME);
         let connection = connecting.map_err(io::Error::other)?.await?;
-        self.opened(connection).ok_or_else(|| io::Error::other("no name on the certificate"))
+        self.opened(connection).ok_or_else(|| io::Error::other("no member, or none any more"))
     }
 
     fn opened(&self, connection: quinn::Connection) -> Option<(Name, Link)> {
         let name = peer_of(&connection)?;
+        if self.revoked().contains(&name) {
+            connection.close(2u8.into(), b"removed");
+            return None;
+        }
         let (heard, carrier) = (self.inner.heard.clone(), self.inner.carrier.clone());
         tokio::spawn(read_quic(connection.clone(), name.clone(), heard, carrier));
         Some((name, Link::Quic(connection)))
@@ -85,6 +89,9 @@ impl Links {
     pub(super) async fn dial_tcp(&self, address: SocketAddr) -> io::Result<(Name, Link)> {
         let stream = TcpStream::connect(address).await?;
         let (peer, stream) = self.tls_over(stream, self.tls().client).await?;
+        if self.revoked().contains(&peer) {
+            return Err(io::Error::other("it is a member no more"));
+        }
         Ok((peer.clone(), open_tcp(stream, peer, self.inner.heard.clone())))
     }
 

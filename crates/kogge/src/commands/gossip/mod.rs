@@ -77,7 +77,11 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
 
 /// Looks again and again. What fails is told once, until something else does.
 async fn watch(args: &Args, path: &str, out: &mut dyn Write) -> anyhow::Result<()> {
-    let (before, after) = if io::stdout().is_terminal() { (REDRAW, "") } else { ("", "\n") };
+    let (before, after) = match args.output {
+        _ if io::stdout().is_terminal() => (REDRAW, ""),
+        Output::Yaml => ("---\n", ""),
+        _ => ("", "\n"),
+    };
     let mut failure = None;
     loop {
         match look(args, path).await {

@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use kogge_agent::link::ClusterState;
+use kogge_api::fleet::{Cluster, SyncMode};
 use kogge_apiserver::{ApiServer, Authorization, Config, User, serve::Added};
 use kogge_store::Store;
 use tokio::task::JoinSet;
@@ -13,9 +14,14 @@ use crate::{
     cache::Cache,
     context::{Context, Shared},
     controllers::{
-        autoscaler::AutoscalerController, cluster::ClusterController, failover::FailoverController,
-        federation::FederationController, kustomization::KustomizationController,
-        placement::PlacementController, signing::SigningController, source::SourceController,
+        autoscaler::AutoscalerController,
+        cluster::{self, ClusterController},
+        failover::FailoverController,
+        federation::FederationController,
+        kustomization::KustomizationController,
+        placement::PlacementController,
+        signing::SigningController,
+        source::SourceController,
         status::StatusController,
     },
     decisions::Decisions,
@@ -161,9 +167,13 @@ impl Hub {
         Ok(self.gossip.get_or_init(|| Arc::new(started)).clone())
     }
 
-    /// What the agent of a cluster last said of it.
-    pub fn cluster_state(&self, name: &str) -> Option<ClusterState> {
-        self.reports.cluster(name)
+    /// What the agent of a cluster last said of it that runs in this process; of others that is theirs
+    /// to tell.
+    pub fn pushed_state(&self, name: &str) -> Option<ClusterState> {
+        let clusters = self.context.cache.all(cluster::GROUP, "Cluster");
+        let found = clusters.into_iter().find(|it| it.0.name == name)?;
+        let cluster: Cluster = serde_json::from_value(found.1.value()).ok()?;
+        self.reports.cluster(name).filter(|_| cluster.spec.sync_mode == SyncMode::Push)
     }
 
     /// Whether the hub waits for its state, and why.

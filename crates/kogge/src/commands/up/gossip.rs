@@ -20,8 +20,12 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) async fn run(hub: Arc<Hub>, fleet: Arc<FleetGossip>, name: String, dir: PathBuf) {
     let mut member: Option<(Gossip, Head, Identity)> = None;
     loop {
-        let state = hub.cluster_state(&name).filter(|it| !it.uid.is_empty());
-        if let Some(state) = state {
+        let state = hub.pushed_state(&name);
+        if state.is_none() {
+            // It left the fleet; an agent of its own may come with its name.
+            member = None;
+        }
+        if let Some(state) = state.filter(|it| !it.uid.is_empty()) {
             let head = head_of(&state);
             match &mut member {
                 Some((gossip, said, identity)) => {

@@ -69,6 +69,14 @@ pub struct Issued {
     pub trust: Trust,
 }
 
+impl Issued {
+    /// When the certificate ends, its week of grace aside; `None` if it is none.
+    pub fn expires(&self) -> Option<Timestamp> {
+        let seconds = expires(&self.certificate.as_slice().into())?.as_secs();
+        Timestamp::from_second(seconds.try_into().ok()?).ok()
+    }
+}
+
 /// The fleet's keys, which only a hub has.
 pub struct Authority {
     fleet: String,
@@ -229,8 +237,8 @@ impl Authority {
     ) -> Result<Option<Issued>, AuthorityError> {
         let Identity { name, uid, key, issued } = identity;
         let key = key.public();
-        let expires = expires(&issued.certificate.as_slice().into()).unwrap_or_default();
-        let is_due = expires.as_secs().cast_signed() < (now + life / 3).as_second()
+        let expires = issued.expires().unwrap_or(Timestamp::UNIX_EPOCH);
+        let is_due = expires.as_second() < (now + life / 3).as_second()
             || issued.trust != trust
             || issued.credential != self.credential(name, uid, &key, now);
         let anew = || Ok(Issued { trust, ..self.issue(name, uid, &key, life, now)? });
